@@ -1,0 +1,3 @@
+//! The `lazarus-gate` binary.
+#![forbid(unsafe_code)]
+fn main() {}
