@@ -1,1 +1,19 @@
-//! Placeholder, replaced as the room is built.
+//! Who may decide, what they can say, and what becomes of a request.
+//!
+//! * [`People`] holds who counts and for which missions (invariant 5);
+//! * [`Command`] is the one grammar that a tap, a typed reply and a signed event all become;
+//! * [`Request`] is the packet that asks people about one incident, with its machine.
+//!
+//! Everything here is pure: `now`, codes and ids are arguments.
+
+mod code;
+mod command;
+mod key;
+mod people;
+mod request;
+
+pub use code::{Code, InvalidCode};
+pub use command::{Command, FORMS, Form, Misunderstood, Target};
+pub use key::{ApprovalKey, InvalidKey};
+pub use people::{Approves, Channel, People, Person, PersonId, SameIdentity, Speaker};
+pub use request::{Action, Closed, Decision, InputId, Offers, Request, RequestId, RequestState, Withdrawal};

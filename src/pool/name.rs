@@ -116,7 +116,6 @@ macro_rules! name {
         }
     };
 }
-pub(crate) use name;
 
 name!(
     /// The name of an agent, as the registry's `fleet` has it.

@@ -1,0 +1,179 @@
+//! An execution's way through its machine. What it does to the case stands here; the machine's
+//! states are drawn in `execution.rs`.
+
+use super::case::{Step, Work};
+use super::{
+    Basis, CalledOff, Case, Event, Execution, ExecutionState, Facts, Look, Mode, STARTS_MAX, Standing, Verdict,
+    Verification,
+};
+use crate::approval::{Action, Request};
+use crate::pool::Health;
+
+/// What became of a started command, as its run folder tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    /// It ended with status 0.
+    Done,
+    /// It could not start, or ended by itself with another status.
+    Failed(String),
+    /// Nobody can say: a timeout, a signal, a cut connection, a vanished shim.
+    Unknown(String),
+    /// It is proven that it never started, and never can.
+    NeverStarted,
+}
+
+/// Whether `execution` may begin right now (invariant 7): still dead? still allowed? substitute
+/// still configured, healthy and free? `mode` is the policy's word after what was tried.
+pub fn may_run(
+    execution: &Execution,
+    request: Option<&Request>,
+    mode: Mode,
+    facts: &Facts<'_>,
+) -> Result<(), CalledOff> {
+    let agent = facts.agent.as_ref().ok_or(CalledOff::Gone)?;
+    if agent.health == Health::Healthy {
+        return Err(CalledOff::Recovered);
+    }
+    if execution.mission != agent.mission || execution.host != agent.host {
+        return Err(CalledOff::Moved);
+    }
+    match &execution.basis {
+        Basis::Policy if mode != Mode::Yes => return Err(CalledOff::PolicyChanged),
+        Basis::Policy => {}
+        Basis::Request { .. } if mode == Mode::No => return Err(CalledOff::PolicyChanged),
+        Basis::Request { request: id, by } => {
+            let signed_off = request.is_some_and(|request| {
+                request.id == *id
+                    && matches!(&request.state, crate::approval::RequestState::Approved { decision }
+                        if decision.action == execution.action && decision.by == *by)
+            });
+            if !signed_off || !facts.may_decide(by, &agent.mission) {
+                return Err(CalledOff::ApproverRevoked);
+            }
+        }
+    }
+    match facts.keeper() {
+        Some(super::Keeper::Observe) => return Err(CalledOff::Observing),
+        Some(super::Keeper::Hold) => return Err(CalledOff::OnHold),
+        None => {}
+    }
+    match &execution.action {
+        Action::Restart if !agent.can_restart => return Err(CalledOff::NoMeans),
+        Action::Substitute(_) if !agent.can_substitute => return Err(CalledOff::NoMeans),
+        // Its own execution touches the substitute, so "free" here means: of all others.
+        Action::Substitute(who) if !agent.is_fit(who) => return Err(CalledOff::SubstituteUnfit),
+        Action::Restart | Action::Substitute(_) => {}
+    }
+    if facts.now.since(execution.ready_at) > facts.timing.ready_max_age {
+        return Err(CalledOff::TooOld);
+    }
+    Ok(())
+}
+
+/// Begins the ready execution in the run folder `run`, or calls it off. `invocation` is the unit's
+/// incarnation by the newest probe.
+pub fn begin(case: Case, run: &str, invocation: Option<String>, facts: &Facts<'_>) -> Step {
+    let mut work = Work::new(case, facts);
+    let Some(execution) = work.case.execution.as_ref().filter(|one| one.state == ExecutionState::Ready) else {
+        return work.done();
+    };
+    let mode = facts.agent.as_ref().map_or(Mode::No, |agent| work.effective_mode(agent));
+    if let Err(because) = may_run(execution, work.case.request.as_ref(), mode, facts) {
+        work.call_off(because);
+        return work.done();
+    }
+    if let Some(execution) = &mut work.case.execution {
+        execution.attempt = execution.attempt.saturating_add(1);
+        execution.invocation_before = execution.invocation_before.take().or(invocation);
+        execution.state = ExecutionState::Running { run: run.to_owned(), since: facts.now };
+        let started =
+            Event::Started { execution: execution.id.clone(), action: execution.action.clone(), run: run.to_owned() };
+        work.case.incident.tally.called_off = None;
+        work.tell(started);
+    }
+    work.done()
+}
+
+/// The running execution's command came to `conclusion`.
+pub fn returned(case: Case, conclusion: Conclusion, facts: &Facts<'_>) -> Step {
+    let mut work = Work::new(case, facts);
+    let Some(running) = work.case.execution.as_mut() else { return work.done() };
+    if !matches!(running.state, ExecutionState::Running { .. }) {
+        return work.done();
+    }
+    let (execution, action) = (running.id.clone(), running.action.clone());
+    match conclusion {
+        Conclusion::Done => {
+            running.state =
+                ExecutionState::Done { verification: Verification::begin(facts.now, facts.timing.verify_for) };
+            work.tell(Event::Done { execution, action });
+        }
+        Conclusion::Failed(why) => work.fail(why),
+        Conclusion::Unknown(why) => {
+            let verification = Verification::begin(facts.now, facts.timing.verify_for);
+            running.state = ExecutionState::Unknown { verification, why: why.clone() };
+            work.case.incident.tally.may_still_run = true;
+            work.tell(Event::Unknown { execution, action, why });
+        }
+        Conclusion::NeverStarted if running.attempt < STARTS_MAX => {
+            running.state = ExecutionState::Ready;
+            running.ready_at = facts.now;
+            work.tell(Event::NeverStarted { execution });
+        }
+        Conclusion::NeverStarted => work.fail(format!("its command could not be started {STARTS_MAX} times")),
+    }
+    work.done()
+}
+
+/// A probe of the agent that the done or unknown execution is to have brought to life.
+pub fn looked(case: Case, look: &Look, facts: &Facts<'_>) -> Step {
+    let mut work = Work::new(case, facts);
+    let gap = facts.timing.verify_gap;
+    let Some(execution) = work.case.execution.as_mut() else { return work.done() };
+    let before = if execution.substitute().is_some() { None } else { execution.invocation_before.clone() };
+    let substitution = execution.substitute().is_some();
+    let (verdict, since) = match &mut execution.state {
+        // A healthy substitute says nothing of whether it was ever told to take over.
+        ExecutionState::Unknown { verification, .. } if substitution => {
+            (Verdict::GivenUp("nobody can say whether the packet was delivered".into()), verification.since)
+        }
+        ExecutionState::Done { verification } | ExecutionState::Unknown { verification, .. } => {
+            (verification.look(look, before.as_deref(), gap), verification.since)
+        }
+        ExecutionState::Ready
+        | ExecutionState::Running { .. }
+        | ExecutionState::CalledOff { .. }
+        | ExecutionState::Failed { .. }
+        | ExecutionState::Verified { .. }
+        | ExecutionState::NotRecovered { .. } => return work.done(),
+    };
+    let (id, action) = (execution.id.clone(), execution.action.clone());
+    match verdict {
+        Verdict::Undecided => {}
+        Verdict::Lives => {
+            execution.state = ExecutionState::Verified { at: facts.now };
+            work.case.incident.standing = match &action {
+                Action::Restart => Standing::Revived { execution: id.clone() },
+                Action::Substitute(by) => Standing::Substituted { by: by.clone() },
+            };
+            work.tell(Event::Verified { execution: id, action, after: facts.now.since(since) });
+        }
+        Verdict::GivenUp(why) => {
+            execution.state = ExecutionState::NotRecovered { at: facts.now, why: why.clone() };
+            let next = work.attempt_was_fruitless();
+            work.tell(Event::NotRecovered { execution: id, action, why, next });
+        }
+    }
+    work.done()
+}
+
+impl Work<'_, '_> {
+    fn fail(&mut self, why: String) {
+        let now = self.facts.now;
+        let Some(execution) = self.case.execution.as_mut() else { return };
+        execution.state = ExecutionState::Failed { at: now, why: why.clone() };
+        let (id, action) = (execution.id.clone(), execution.action.clone());
+        let next = self.attempt_was_fruitless();
+        self.tell(Event::Failed { execution: id, action, why, next });
+    }
+}
