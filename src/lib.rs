@@ -11,6 +11,9 @@
 //! `docs/architecture.md` walks one restart, one refusal and one crash through the rooms.
 #![forbid(unsafe_code)]
 
+#[macro_use]
+pub mod fail_point;
+
 pub mod approval;
 pub mod channel;
 pub mod cli;

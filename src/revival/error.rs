@@ -1,0 +1,63 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What can go wrong around a run folder or a shim; fits after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum RevivalError {
+    /// The file system refused.
+    #[error("{doing} {}", path.display())]
+    Io {
+        /// What was tried, as a fragment: `create the mark`.
+        doing: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A run folder of this name is there already, left by a crash: take the next attempt.
+    #[error("make the run folder {}: it exists, and none is used twice; take the next attempt", .0.display())]
+    FolderExists(PathBuf),
+    /// The run still goes on.
+    #[error("touch the run {}: its shim still holds the lock; wait until it ends", .0.display())]
+    StillRunning(PathBuf),
+    /// Somebody was here before: this run has been started, or settled as never started.
+    #[error("start the run {}: it has been started or settled before", .0.display())]
+    AlreadyMarked(PathBuf),
+    /// A file of the run folder says something that this version cannot read.
+    #[error("read {}: {why}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The shim itself could not be started; nothing ran.
+    #[error("start the shim {}", program.display())]
+    Start {
+        /// The shim's program.
+        program: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The shim could not set itself up; nothing ran.
+    #[error("{doing}")]
+    Setup {
+        /// What was tried, as a fragment.
+        doing: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl RevivalError {
+    /// For `map_err`: what was tried with which file.
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    /// For `map_err`: what the shim tried for itself.
+    pub(super) fn setup<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Setup { doing, source: source.into() }
+    }
+}

@@ -1,0 +1,229 @@
+use std::fmt;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::RevivalError;
+use super::output::CapturedOutput;
+use super::run_folder::{self, sync_folder};
+use crate::pool::Timestamp;
+
+/// The version of the outcome file. A reader refuses a newer one: what it cannot read, it must not guess.
+const VERSION: u32 = 1;
+/// No outcome of ours is larger: two tails of at most 1 MiB each, six characters a byte in JSON at worst.
+const SIZE_MAX: u64 = 16 << 20;
+
+/// How a run ended, as the shim saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// How the command's own process ended; its descendants may live on.
+    pub end: End,
+    /// What it printed on standard output.
+    pub stdout: CapturedOutput,
+    /// What it printed on standard error.
+    pub stderr: CapturedOutput,
+    /// When the shim was about to start it, by the host's clock.
+    #[serde(rename = "started_ms")]
+    pub started: Timestamp,
+    /// When it had ended, by the host's clock.
+    #[serde(rename = "ended_ms")]
+    pub ended: Timestamp,
+}
+
+/// How a command's process ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// By itself, with this status.
+    Exited {
+        /// 0 to 255.
+        code: i32,
+    },
+    /// By a signal that was not ours.
+    Signalled {
+        /// Its number.
+        signal: i32,
+    },
+    /// It ran longer than it may, and its group was ended.
+    TimedOut,
+    /// It never ran.
+    CouldNotStart {
+        /// Why not.
+        error: String,
+    },
+}
+
+/// The outcome as it stands in its file.
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    version: u32,
+    #[serde(flatten)]
+    outcome: T,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+impl Outcome {
+    /// Makes the outcome durable in `folder`: whole or not at all.
+    pub(super) fn write(&self, folder: &Path) -> Result<(), RevivalError> {
+        let aside = folder.join(run_folder::OUTCOME_ASIDE);
+        let text = serde_json::to_vec(&Versioned { version: VERSION, outcome: self })
+            .map_err(|e| RevivalError::Unreadable { path: aside.clone(), why: e.to_string() })?;
+        let mut file = run_folder::create_private(&aside).map_err(RevivalError::io("create the outcome", &aside))?;
+        file.write_all(&text).map_err(RevivalError::io("write the outcome", &aside))?;
+        file.sync_all().map_err(RevivalError::io("make the outcome durable", &aside))?;
+        let path = folder.join(run_folder::OUTCOME);
+        std::fs::rename(&aside, &path).map_err(RevivalError::io("put the outcome in place", &path))?;
+        sync_folder(folder)
+    }
+
+    /// The outcome in `folder`, or `None` if there is none yet. [`RevivalError::Unreadable`] if it is torn or of a
+    /// newer version.
+    pub(super) fn read(folder: &Path) -> Result<Option<Self>, RevivalError> {
+        let path = folder.join(run_folder::OUTCOME);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(RevivalError::io("open the outcome", &path)(e)),
+        };
+        let mut text = Vec::new();
+        file.take(SIZE_MAX).read_to_end(&mut text).map_err(RevivalError::io("read the outcome", &path))?;
+        let unreadable = |why: String| RevivalError::Unreadable { path: path.clone(), why };
+        let Version { version } = serde_json::from_slice(&text).map_err(|e| unreadable(e.to_string()))?;
+        if version != VERSION {
+            return Err(unreadable(format!("it is of version {version}, and this program knows version {VERSION}")));
+        }
+        let read: Versioned<Self> = serde_json::from_slice(&text).map_err(|e| unreadable(e.to_string()))?;
+        Ok(Some(read.outcome))
+    }
+}
+
+/// What an outcome means for the execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    /// The command said that it did what it should. Whether the agent lives is for the probes to say.
+    Done,
+    /// It did not start, or said itself that it failed.
+    Failed {
+        /// What it said.
+        why: WhyFailed,
+    },
+    /// What it began may still go on: nothing may start by itself after it.
+    Unknown {
+        /// Why nobody knows.
+        why: WhyUnknown,
+    },
+}
+
+/// Why a command counts as failed; displays as a fragment that fits after "failed: ".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WhyFailed {
+    /// It never ran.
+    #[error("it could not be started: {error}")]
+    CouldNotStart {
+        /// The operating system's reason.
+        error: String,
+    },
+    /// It ended by itself.
+    #[error("it ended with status {code}")]
+    Status {
+        /// Not 0.
+        code: i32,
+    },
+}
+
+/// Why it is unknown what a command did; displays as a fragment that fits after "unknown: ".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WhyUnknown {
+    /// It ran longer than it may.
+    #[error("it did not end in time")]
+    TimedOut,
+    /// Somebody killed it.
+    #[error("it was ended by signal {signal}")]
+    Signalled {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// The connection to the host was cut or never came about; the two cannot be told apart.
+    #[error("ssh lost its connection, or never had one (status 255)")]
+    ConnectionCut,
+}
+
+/// What `outcome` of the command `argv` means. *Failed* is only what could not start or ended by itself with a status
+/// that is not 0; a timeout, a signal and a cut ssh leave open what the command began.
+pub fn classify(argv: &[String], outcome: &Outcome) -> Conclusion {
+    match &outcome.end {
+        End::Exited { code: 0 } => Conclusion::Done,
+        End::Exited { code: 255 } if is_ssh(argv) => Conclusion::Unknown { why: WhyUnknown::ConnectionCut },
+        End::Exited { code } => Conclusion::Failed { why: WhyFailed::Status { code: *code } },
+        End::Signalled { signal } => Conclusion::Unknown { why: WhyUnknown::Signalled { signal: *signal } },
+        End::TimedOut => Conclusion::Unknown { why: WhyUnknown::TimedOut },
+        End::CouldNotStart { error } => Conclusion::Failed { why: WhyFailed::CouldNotStart { error: error.clone() } },
+    }
+}
+
+fn is_ssh(argv: &[String]) -> bool {
+    argv.first().and_then(|program| program.rsplit('/').next()) == Some("ssh")
+}
+
+impl fmt::Display for Conclusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("done"),
+            Self::Failed { why } => write!(f, "failed: {why}"),
+            Self::Unknown { why } => write!(f, "unknown: {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(end: End) -> Outcome {
+        let at = Timestamp::from_millis(1_700_000_000_000);
+        Outcome { end, stdout: CapturedOutput::default(), stderr: CapturedOutput::default(), started: at, ended: at }
+    }
+
+    #[test]
+    fn only_what_ended_by_itself_or_never_began_has_failed() {
+        for (program, end, says) in [
+            ("true", End::Exited { code: 0 }, "done"),
+            ("false", End::Exited { code: 1 }, "failed: it ended with status 1"),
+            ("sshd", End::Exited { code: 255 }, "failed: it ended with status 255"),
+            ("ssh", End::Exited { code: 1 }, "failed: it ended with status 1"),
+            ("ssh", End::Exited { code: 255 }, "unknown: ssh lost its connection, or never had one (status 255)"),
+            (
+                "/usr/bin/ssh",
+                End::Exited { code: 255 },
+                "unknown: ssh lost its connection, or never had one (status 255)",
+            ),
+            ("x", End::Signalled { signal: 15 }, "unknown: it was ended by signal 15"),
+            ("x", End::TimedOut, "unknown: it did not end in time"),
+            ("x", End::CouldNotStart { error: "no such file".into() }, "failed: it could not be started: no such file"),
+        ] {
+            assert_eq!(classify(&[program.to_owned()], &outcome(end)).to_string(), says);
+        }
+    }
+
+    #[test]
+    fn an_outcome_is_read_back_as_written_and_no_other_version_is() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Outcome::read(folder.path()).unwrap(), None);
+        let written = outcome(End::Signalled { signal: 9 });
+        written.write(folder.path()).unwrap();
+        assert_eq!(Outcome::read(folder.path()).unwrap(), Some(written));
+        let path = folder.path().join(run_folder::OUTCOME);
+        let text = std::fs::read_to_string(&path).unwrap();
+        for bad in ["", "\0\0\0", &text[..text.len() - 1], &text.replace("\"version\":1", "\"version\":2"), "{}", "[]"]
+        {
+            std::fs::write(&path, bad).unwrap();
+            assert!(matches!(Outcome::read(folder.path()), Err(RevivalError::Unreadable { .. })), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The shim: a process between the daemon and a command that outlives the daemon.
+//!
+//! `lazarus-gate shim RUN_FOLDER` takes the run's lock, makes its mark, runs the command and writes the outcome; the
+//! order of these and their fsyncs is what "exactly once" rests on. It is one thread without a runtime, and does
+//! nothing before the command's start that it need not do: each millisecond here is one between a person's tap and
+//! the command.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGHUP, SIGTERM};
+
+use super::command::{self, Command};
+use super::error::RevivalError;
+use super::outcome::{End, Outcome};
+use super::output::CapturedOutput;
+use super::run_folder::{self, Spec, open_lock, sync_folder};
+use super::settle::take;
+use crate::pool::Timestamp;
+
+/// Runs the shim; `args` are those after `shim`. Leaves with 0 when the outcome was written, 1 when not, 2 when called
+/// wrongly; the daemon goes by the run folder and not by this.
+pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+    let (Some(folder), None) = (args.next(), args.next()) else {
+        let _ = writeln!(io::stderr(), "usage: lazarus-gate shim RUN_FOLDER (the daemon calls it; people need not)");
+        return ExitCode::from(2);
+    };
+    match run(Path::new(&folder)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            // For a person who calls this by hand. Under the daemon it goes nowhere: the folder tells how far this came.
+            let _ = writeln!(io::stderr(), "lazarus-gate shim: failed to {}", told(&e));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(folder: &Path) -> Result<(), RevivalError> {
+    outlive_the_daemon()?;
+    let bell = command::ChildBell::hang()?;
+    let lock = open_lock(folder).map_err(RevivalError::io("open the lock in", folder))?;
+    if !take(&lock, folder)? {
+        return Err(RevivalError::StillRunning(folder.to_owned()));
+    }
+    fail_point!("shim.before_mark");
+    mark(folder)?;
+    fail_point!("shim.after_mark");
+    let started = now();
+    let (end, stdout, stderr, leftover) = match start(folder) {
+        Ok(command) => {
+            fail_point!("shim.after_exec");
+            let ended = command.watch(bell);
+            (ended.end, ended.stdout, ended.stderr, Some(ended.leftover))
+        }
+        Err(error) => (End::CouldNotStart { error }, CapturedOutput::default(), CapturedOutput::default(), None),
+    };
+    fail_point!("shim.before_outcome");
+    let written = Outcome { end, stdout, stderr, started, ended: now() }.write(folder);
+    fail_point!("shim.after_outcome");
+    lock.unlock().map_err(RevivalError::io("unlock", folder))?;
+    drop(lock);
+    if let Some(leftover) = leftover {
+        tell_the_daemon()?;
+        leftover.drain();
+    }
+    written
+}
+
+/// The daemon's end, a terminal that closes, a `systemctl stop`: none of them ends the command. The signals get
+/// handlers that do nothing, since *ignored* would be inherited by the command, and a handler is not.
+fn outlive_the_daemon() -> Result<(), RevivalError> {
+    for signal in [SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))
+            .map_err(RevivalError::setup("set up the shim's signals"))?;
+    }
+    Ok(())
+}
+
+/// Makes the mark, durably. From here on nobody else can start this run, and nobody may think that it never started.
+fn mark(folder: &Path) -> Result<(), RevivalError> {
+    let path = folder.join(run_folder::MARK);
+    let mark = match run_folder::create_private(&path) {
+        Ok(mark) => mark,
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => return Err(RevivalError::AlreadyMarked(folder.to_owned())),
+        Err(e) => return Err(RevivalError::io("create", &path)(e)),
+    };
+    let durable = mark.sync_all().map_err(RevivalError::io("make durable", &path)).and_then(|()| sync_folder(folder));
+    if durable.is_err() {
+        // Nothing was started and we hold the lock, so taking the mark back is as true as leaving it, and says more.
+        let _ = std::fs::remove_file(&path);
+    }
+    durable
+}
+
+/// Starts the command, or says why that could not be.
+fn start(folder: &Path) -> Result<Command, String> {
+    let spec = Spec::read(folder).map_err(|e| told(&e))?;
+    let packet = spec.open_packet(folder).map_err(|e| told(&e))?;
+    fail_point!("shim.before_exec");
+    Command::start(&spec, packet).map_err(|e| e.to_string())
+}
+
+/// An error with its causes, in one line.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}
+
+/// Lets go of standard output, at whose other end the daemon waits for the end of the run.
+fn tell_the_daemon() -> Result<(), RevivalError> {
+    let doing = "tell the daemon that the run has ended";
+    let nowhere = File::options().write(true).open("/dev/null").map_err(RevivalError::setup(doing))?;
+    rustix::stdio::dup2_stdout(&nowhere).map_err(RevivalError::setup(doing))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the shim is a process of its own; nobody could hand it the time")]
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
