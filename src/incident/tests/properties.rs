@@ -225,13 +225,13 @@ impl Fleet {
     }
 
     fn plan(&mut self) {
-        for who in 0..3 {
+        for (who, name) in NAMES.into_iter().enumerate() {
             let open_case = self.cases[who].as_ref().is_some_and(Case::is_open);
             let dead = matches!(self.health[who], Health::Unhealthy(_)) && self.there[who];
             if !open_case && dead {
                 let facts = self.facts(who);
                 if let Some(known) = facts.agent.clone() {
-                    let opened = open(agent(NAMES[who]), Duration::from_secs(600), &known, &facts).case;
+                    let opened = open(agent(name), Duration::from_secs(600), &known, &facts).case;
                     self.cases[who] = Some(opened);
                 }
             }
