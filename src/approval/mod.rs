@@ -11,9 +11,11 @@ mod command;
 mod key;
 mod people;
 mod request;
+mod said;
 
 pub use code::{Code, InvalidCode};
 pub use command::{Command, FORMS, Form, Misunderstood, Target};
 pub use key::{ApprovalKey, InvalidKey};
 pub use people::{Approves, Channel, People, Person, PersonId, SameIdentity, Speaker};
 pub use request::{Action, Closed, Decision, InputId, Offers, Request, RequestId, RequestState, Withdrawal};
+pub use said::{Answer, AnswerKind, Said};

@@ -1,0 +1,42 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Channel, Code, Speaker};
+
+/// What somebody said, as it enters the inbox: raw, before anything is understood or allowed.
+/// Kept on disk: add optional fields, change none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Who, as the channel proves it.
+    pub speaker: Speaker,
+    /// How.
+    pub via: Channel,
+    /// What, in the one grammar of [`Command::parse`](super::Command::parse).
+    pub line: String,
+    /// The request it replies to, where the channel knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<Code>,
+}
+
+/// What is answered to it (invariant 4: every accepted input gets an answer); kept with the input,
+/// so that a client whose connection was cut can ask for it by the input's id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// In one word.
+    pub outcome: AnswerKind,
+    /// For the person: one line or a few.
+    pub text: String,
+}
+
+/// What an answer comes to; the command line's exit codes follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerKind {
+    /// It was done, or is under way now.
+    Taken,
+    /// It was understood and refused.
+    Refused,
+    /// It is no command.
+    Misunderstood,
+    /// It could not be worked off three times, and was set aside with an alarm.
+    SetAside,
+}
