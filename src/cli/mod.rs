@@ -1,1 +1,3 @@
-//! Placeholder, replaced as the room is built.
+//! The command line: one file per subcommand, thin.
+
+pub mod plan;

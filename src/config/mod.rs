@@ -1,1 +1,5 @@
-//! Placeholder, replaced as the room is built.
+//! Load, validate and explain the files under `config/`.
+
+mod text;
+
+pub use text::{TextError, json_to_value, yaml_to_value};

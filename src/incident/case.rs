@@ -3,11 +3,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgentFacts, Basis, CalledOff, Event, Execution, ExecutionState, Facts, Incident, IncidentState, Mode, Next,
-    Standing, Tally,
+    AgentFacts, Basis, CalledOff, Event, Execution, ExecutionState, Facts, Incident, IncidentState, Next, Standing,
+    Tally,
 };
 use crate::approval::{Action, ApprovalKey, Offers, Request, RequestState, Withdrawal};
-use crate::pool::{AgentName, Reason, Timestamp};
+use crate::pool::{AgentName, Mode, Reason, Timestamp};
 
 /// An incident with its newest request and its newest execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,7 +169,7 @@ impl<'f, 'p> Work<'f, 'p> {
     pub fn effective_mode(&self, agent: &AgentFacts) -> Mode {
         let tally = &self.case.incident.tally;
         let reasons = &self.case.incident.reasons;
-        let only_the_provider = !reasons.is_empty() && reasons.iter().copied().all(Reason::is_the_providers);
+        let only_the_provider = !reasons.is_empty() && reasons.iter().all(Reason::is_the_providers);
         match agent.mode {
             Mode::Yes
                 if tally.attempts >= self.facts.timing.attempts_max

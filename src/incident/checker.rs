@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Basis, Case, Event, Execution, ExecutionState, Facts, IncidentState, Mode, Step};
+use super::{Basis, Case, Event, Execution, ExecutionState, Facts, IncidentState, Step};
 use crate::approval::{Request, RequestState};
-use crate::pool::AgentName;
+use crate::pool::{AgentName, Mode};
 
 /// A promise that a step would break; the step must not be stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -259,7 +259,9 @@ impl Verification {
             self.first_healthy = None;
             let missing = match &look.health {
                 Health::Healthy => "the service manager still shows the incarnation that died".to_owned(),
-                Health::Unhealthy(reasons) => reasons.iter().map(|reason| reason.word()).collect::<Vec<_>>().join(", "),
+                Health::Unhealthy(reasons) => {
+                    reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>().join(", ")
+                }
                 Health::Unknown(why) => format!("no answer: {why}"),
                 Health::Unobservable => "it has no health signal to look at".to_owned(),
             };

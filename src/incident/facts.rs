@@ -1,10 +1,8 @@
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::ExecutionId;
 use crate::approval::{Code, People, PersonId, RequestId};
-use crate::pool::{AgentName, Health, IncidentId, MissionName, Reason, Timestamp};
+use crate::pool::{AgentName, Health, IncidentId, MissionName, Mode, Reason, Timestamp};
 
 /// The durations that the machines go by; each is a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,18 +45,6 @@ impl Default for Timing {
             attempts_max: 3,
         }
     }
-}
-
-/// What the policy says of an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Act without asking.
-    Yes,
-    /// Do nothing.
-    No,
-    /// Ask people.
-    Ask,
 }
 
 /// Who could take over, and whether that is so right now.

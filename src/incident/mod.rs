@@ -38,7 +38,7 @@ pub use event::{Event, Next};
 pub use execution::{
     Basis, CalledOff, Execution, ExecutionId, ExecutionState, Look, STARTS_MAX, Verdict, Verification,
 };
-pub use facts::{AgentFacts, Candidate, Facts, Fresh, Mode, Timing};
+pub use facts::{AgentFacts, Candidate, Facts, Fresh, Timing};
 pub use incident::{Awaited, Disposition, Incident, IncidentState, Keeper, Standing, Tally, Told};
 pub use plan::tick;
 pub use revive::{Conclusion, begin, looked, may_run, returned};

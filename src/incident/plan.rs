@@ -4,11 +4,10 @@
 use super::case::{Step, Work, offers};
 use super::revive::may_run;
 use super::{
-    AgentFacts, Awaited, Basis, Case, Disposition, Event, ExecutionState, Facts, IncidentState, Keeper, Mode, Standing,
-    Told,
+    AgentFacts, Awaited, Basis, Case, Disposition, Event, ExecutionState, Facts, IncidentState, Keeper, Standing, Told,
 };
 use crate::approval::{Action, RequestState, Withdrawal};
-use crate::pool::Health;
+use crate::pool::{Health, Mode};
 
 /// Plans `case` under the facts of the moment.
 pub fn tick(case: Case, facts: &Facts<'_>) -> Step {

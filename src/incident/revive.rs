@@ -3,11 +3,10 @@
 
 use super::case::{Step, Work};
 use super::{
-    Basis, CalledOff, Case, Event, Execution, ExecutionState, Facts, Look, Mode, STARTS_MAX, Standing, Verdict,
-    Verification,
+    Basis, CalledOff, Case, Event, Execution, ExecutionState, Facts, Look, STARTS_MAX, Standing, Verdict, Verification,
 };
 use crate::approval::{Action, Request};
-use crate::pool::Health;
+use crate::pool::{Health, Mode};
 
 /// What became of a started command, as its run folder tells.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::case::{Step, Work};
-use super::{Basis, CalledOff, Case, Event, Execution, ExecutionState, Facts, Mode, Standing};
+use super::{Basis, CalledOff, Case, Event, Execution, ExecutionState, Facts, Standing};
 use crate::approval::{Action, Channel, Decision, InputId, PersonId, RequestState};
-use crate::pool::{AgentName, Health, MissionName, Timestamp};
+use crate::pool::{AgentName, Health, MissionName, Mode, Timestamp};
 
 /// What a person wants of one request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -133,6 +133,13 @@ name!(
     check_host
 );
 
+impl From<&AgentName> for MissionName {
+    /// An agent's own name is its mission when nothing names one; both kinds obey one rule.
+    fn from(agent: &AgentName) -> Self {
+        Self(agent.0.clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,42 +2,65 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why an agent is unhealthy, in the reference's words and order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// What is wrong with an agent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum Reason {
-    /// Its HTTP gateway does not answer.
+    /// Its gateway gave no HTTP answer.
     GatewayUnreachable,
     /// Its unit is not active.
     ServiceInactive,
-    /// Its model provider is dead.
+    /// Its primary provider is marked dead.
     PrimaryDead,
-    /// Its model provider is degraded.
+    /// Its primary provider is marked degraded.
     PrimaryDegraded,
+    /// A word that some other version wrote; kept as it is.
+    Other(String),
 }
 
 impl Reason {
-    /// The reference's word.
-    pub fn word(self) -> &'static str {
+    /// The word that stands for it in files and messages.
+    pub fn as_str(&self) -> &str {
         match self {
-            Self::GatewayUnreachable => "gateway_unreachable",
-            Self::ServiceInactive => "service_inactive",
-            Self::PrimaryDead => "primary_dead",
-            Self::PrimaryDegraded => "primary_degraded",
+            Reason::GatewayUnreachable => "gateway_unreachable",
+            Reason::ServiceInactive => "service_inactive",
+            Reason::PrimaryDead => "primary_dead",
+            Reason::PrimaryDegraded => "primary_degraded",
+            Reason::Other(word) => word,
         }
     }
+}
 
+impl Reason {
     /// Whether it speaks of the provider only: no restart of the agent can mend that.
-    pub fn is_the_providers(self) -> bool {
+    pub fn is_the_providers(&self) -> bool {
         match self {
-            Self::PrimaryDead | Self::PrimaryDegraded => true,
-            Self::GatewayUnreachable | Self::ServiceInactive => false,
+            Reason::PrimaryDead | Reason::PrimaryDegraded => true,
+            Reason::GatewayUnreachable | Reason::ServiceInactive | Reason::Other(_) => false,
         }
+    }
+}
+
+impl From<String> for Reason {
+    fn from(word: String) -> Self {
+        match word.as_str() {
+            "gateway_unreachable" => Reason::GatewayUnreachable,
+            "service_inactive" => Reason::ServiceInactive,
+            "primary_dead" => Reason::PrimaryDead,
+            "primary_degraded" => Reason::PrimaryDegraded,
+            _ => Reason::Other(word),
+        }
+    }
+}
+
+impl From<Reason> for String {
+    fn from(reason: Reason) -> String {
+        reason.as_str().to_owned()
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.as_str())
     }
 }

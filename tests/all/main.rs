@@ -1,2 +1,7 @@
-//! All integration tests in one binary, so that the crate is linked once.
+//! Every test that works on the library or the binary from outside, in one binary, so that the
+//! crate is linked once.
+#![forbid(unsafe_code)]
+
+mod acceptance;
 mod shim;
+mod vectors;

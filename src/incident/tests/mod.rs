@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::approval::{Approves, Channel, Code, InputId, People, Person, PersonId, RequestId, Speaker};
-use crate::pool::{AgentName, Health, IncidentId, MissionName, Reason, Timestamp};
+use crate::pool::{AgentName, Health, IncidentId, MissionName, Mode, Reason, Timestamp};
 
 pub(super) fn agent(name: &str) -> AgentName {
     AgentName::new(name).unwrap()
