@@ -1,0 +1,437 @@
+//! `lazarus-gate init`: a commented configuration from a few questions or flags.
+//!
+//! The gateway's file is the shipped one with the answers put in, so that its comments are never
+//! out of date. Names go into YAML in quotes: an agent may be called `on`, `null` or `123`.
+
+use std::fmt::Write as _;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+use crate::config::{self, Lookup, Users};
+use crate::pool::{AgentName, HostName, MissionName, Mode};
+
+const SHIPPED_GATE: &str = include_str!("../../config/lazarus-gate.yaml");
+const SHIPPED_PROFILES: &str = include_str!("../../config/mission_bus_profiles.json");
+
+/// Write a commented configuration, from a few questions or from flags
+#[derive(Debug, clap::Args)]
+pub struct InitArgs {
+    /// Where the four files go
+    #[arg(long, value_name = "DIR", default_value = "config")]
+    pub dir: PathBuf,
+    /// An agent: its name, host (empty for this machine) and health address; repeat for each
+    #[arg(long = "agent", value_name = "NAME[=HOST[=URL]]")]
+    pub agents: Vec<Agent>,
+    /// A mission: its name, mode (yes, no, ask) and agents (all, if none is named); repeat for each
+    #[arg(long = "mission", value_name = "NAME[=MODE[=AGENT,…]]")]
+    pub missions: Vec<Mission>,
+    /// Who may decide: a user of this machine, by name or numeric id [default: you]
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Where the store and the socket go [default: /var/lib/lazarus-gate and /run/lazarus-gate]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Overwrite files that are there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// One agent of the new fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    name: AgentName,
+    host: Option<HostName>,
+    gateway: Option<String>,
+}
+
+impl std::str::FromStr for Agent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.splitn(3, '=').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let name = AgentName::new(name).map_err(|why| format!("{name:?} is no agent name: {why}"))?;
+        let host = parts.next().filter(|host| !host.is_empty());
+        let host =
+            host.map(|host| HostName::new(host).map_err(|why| format!("{host:?} is no host: {why}"))).transpose()?;
+        let gateway = parts.next().filter(|url| !url.is_empty()).map(str::to_owned);
+        if let Some(url) = gateway.as_deref().filter(|url| !is_web_address(url)) {
+            return Err(format!("{url:?} is no web address; write http://… or https://…"));
+        }
+        Ok(Self { name, host, gateway })
+    }
+}
+
+fn is_web_address(url: &str) -> bool {
+    reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+/// One mission of the new policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mission {
+    name: MissionName,
+    mode: Mode,
+    /// None for all agents.
+    agents: Option<Vec<AgentName>>,
+}
+
+impl std::str::FromStr for Mission {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.splitn(3, '=').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let name = MissionName::new(name).map_err(|why| format!("{name:?} is no mission name: {why}"))?;
+        let mode = match parts.next().unwrap_or("ask") {
+            "ask" | "" => Mode::Ask,
+            "yes" => Mode::Yes,
+            "no" => Mode::No,
+            other => return Err(format!("{other:?} is no mode; write yes, no or ask")),
+        };
+        let named =
+            |agent: &str| AgentName::new(agent.trim()).map_err(|why| format!("{agent:?} is no agent name: {why}"));
+        let agents = parts.next().filter(|agents| !agents.is_empty());
+        let agents = agents.map(|agents| agents.split(',').map(named).collect()).transpose()?;
+        Ok(Self { name, mode, agents })
+    }
+}
+
+/// Writes the files and checks them. Leaves with 1 if the check found an error.
+///
+/// # Errors
+/// Answers that contradict each other, files that are there already, and what the disk says.
+pub fn run(args: InitArgs) -> anyhow::Result<ExitCode> {
+    let users = Users::of_this_machine();
+    let uid = rustix::process::getuid().as_raw();
+    let mut out = anstream::stdout().lock();
+    let args = if args.agents.is_empty() && io::stdin().is_terminal() {
+        ask(args, &users, uid, &mut io::stdin().lock(), &mut out)?
+    } else {
+        args
+    };
+    let gate = write(&args, &users, uid)?;
+    let shown = gate.display();
+    writeln!(out, "wrote {shown} and the three files it names")?;
+    match config::load(&gate, &users) {
+        Ok(loaded) if loaded.warnings.0.is_empty() => {}
+        Ok(loaded) => writeln!(out, "{}", loaded.warnings)?,
+        Err(problems) => {
+            writeln!(out, "{problems}")?;
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    writeln!(out, "next: lazarus-gate run --observe --config {shown}   (decides and tells, runs nothing)")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The questions of a terminal; an empty answer takes what stands in brackets.
+fn ask(
+    mut args: InitArgs,
+    users: &Users,
+    uid: u32,
+    input: &mut dyn BufRead,
+    out: &mut dyn Write,
+) -> anyhow::Result<InitArgs> {
+    let dir = line(input, out, &format!("Folder for the files [{}]: ", args.dir.display()))?;
+    if !dir.is_empty() {
+        args.dir = dir.into();
+    }
+    writeln!(out, "Agents, one a line: NAME, NAME=HOST or NAME=HOST=URL. An empty line ends the list.")?;
+    loop {
+        let text = line(input, out, "Agent: ")?;
+        match (text.is_empty(), args.agents.is_empty()) {
+            (true, false) => break,
+            (true, true) => writeln!(out, "  at least one is needed")?,
+            (false, _) => match text.parse() {
+                Ok(agent) => args.agents.push(agent),
+                Err(said) => writeln!(out, "  {said}")?,
+            },
+        }
+    }
+    writeln!(out, "Missions, one a line: NAME, NAME=yes|no|ask or NAME=ask=AGENT,AGENT. An empty line ends the list.")?;
+    loop {
+        let text = line(input, out, "Mission: ")?;
+        if text.is_empty() {
+            break;
+        }
+        match text.parse() {
+            Ok(mission) => args.missions.push(mission),
+            Err(said) => writeln!(out, "  {said}")?,
+        }
+    }
+    let you = users.name_of(uid).map_or_else(|| uid.to_string(), str::to_owned);
+    let user = line(input, out, &format!("Who may decide [{you}]: "))?;
+    if !user.is_empty() {
+        args.user = Some(user);
+    }
+    let state = line(input, out, "Folder for store and socket [/var/lib/lazarus-gate, /run/lazarus-gate]: ")?;
+    if !state.is_empty() {
+        args.state = Some(state.into());
+    }
+    Ok(args)
+}
+
+fn line(input: &mut dyn BufRead, out: &mut dyn Write, question: &str) -> anyhow::Result<String> {
+    write!(out, "{question}")?;
+    out.flush()?;
+    let mut text = String::new();
+    if input.read_line(&mut text)? == 0 {
+        bail!("the input ended before the last question; nothing was written");
+    }
+    Ok(text.trim().to_owned())
+}
+
+/// Writes the four files, or none of them, and returns the path of the gateway's.
+fn write(args: &InitArgs, users: &dyn Lookup, uid: u32) -> anyhow::Result<PathBuf> {
+    if args.agents.is_empty() {
+        bail!("no agent was named; give at least one --agent NAME=HOST=URL");
+    }
+    let missions = missions_of(args)?;
+    let files = [
+        ("lazarus-registry.yaml", registry(args, &missions)),
+        ("resurrection_pool.json", policy(args)?),
+        ("mission_bus_profiles.json", SHIPPED_PROFILES.to_owned()),
+        // Last, since it makes a configuration of the others.
+        ("lazarus-gate.yaml", gate(args, users, uid)?),
+    ];
+    let there: Vec<_> =
+        files.iter().map(|(name, _)| args.dir.join(name)).filter(|path| path.symlink_metadata().is_ok()).collect();
+    if let (Some(first), false) = (there.first(), args.force) {
+        bail!(
+            "{} is there already, and nothing was written; name another --dir, or give --force to overwrite",
+            first.display()
+        );
+    }
+    std::fs::create_dir_all(&args.dir).with_context(|| format!("making the folder {}", args.dir.display()))?;
+    for (name, text) in &files {
+        let path = args.dir.join(name);
+        place(&path, text, args.force).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(args.dir.join("lazarus-gate.yaml"))
+}
+
+/// Whole or not at all; without `force` never over a file that appeared meanwhile.
+fn place(path: &Path, text: &str, force: bool) -> io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = PathBuf::from(draft);
+    std::fs::write(&draft, text)?;
+    let placed = if force { std::fs::rename(&draft, path) } else { std::fs::hard_link(&draft, path) };
+    if !force || placed.is_err() {
+        std::fs::remove_file(&draft)?;
+    }
+    placed
+}
+
+/// The mission of each agent, in the order of the agents.
+fn missions_of(args: &InitArgs) -> anyhow::Result<Vec<Option<&MissionName>>> {
+    for (at, agent) in args.agents.iter().enumerate() {
+        if args.agents[..at].iter().any(|other| other.name == agent.name) {
+            bail!("the agent {} was named twice", agent.name);
+        }
+    }
+    let mut missions = vec![None; args.agents.len()];
+    for (at, mission) in args.missions.iter().enumerate() {
+        if args.missions[..at].iter().any(|other| other.name == mission.name) {
+            bail!("the mission {} was named twice", mission.name);
+        }
+        for agent in mission.agents.iter().flatten() {
+            let Some(place) = args.agents.iter().position(|known| known.name == *agent) else {
+                bail!("the mission {} names {agent}, which is none of the agents", mission.name);
+            };
+            if let Some(other) = missions[place].replace(&mission.name) {
+                bail!("{agent} has two missions, {other} and {}; an agent serves one", mission.name);
+            }
+        }
+    }
+    // A mission without agents is everybody's who has none yet.
+    let mut general = args.missions.iter().filter(|mission| mission.agents.is_none());
+    if let Some(mission) = general.next() {
+        if let Some(other) = general.next() {
+            bail!("{} and {} both name no agents; say which agents serve which", mission.name, other.name);
+        }
+        missions.iter_mut().for_each(|own| *own = own.or(Some(&mission.name)));
+    }
+    Ok(missions)
+}
+
+/// Text in quotes that YAML and JSON read alike.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn registry(args: &InitArgs, missions: &[Option<&MissionName>]) -> String {
+    let mut text = String::from(
+        "# The fleet: who is watched, where, and who may stand in (`substitutes`).\n\
+         # The gateway probes `health_endpoints.gateway`; agents on this machine are looked up in systemd too.\n\
+         fleet:\n",
+    );
+    for (agent, mission) in args.agents.iter().zip(missions) {
+        let host = agent.host.as_ref().map_or("127.0.0.1", HostName::as_str);
+        let _ = writeln!(text, "  {}:\n    host: {}", quoted(agent.name.as_str()), quoted(host));
+        if let Some(mission) = mission {
+            let _ = writeln!(text, "    mission: {}", quoted(mission.as_str()));
+        }
+        if let Some(url) = &agent.gateway {
+            let _ = writeln!(text, "    health_endpoints: {{gateway: {}}}", quoted(url));
+        }
+        text.push_str("    substitutes: []\n");
+    }
+    text
+}
+
+fn policy(args: &InitArgs) -> anyhow::Result<String> {
+    let missions: serde_json::Map<_, _> = args
+        .missions
+        .iter()
+        .map(|mission| (mission.name.to_string(), serde_json::json!({"mode": mission.mode.as_str()})))
+        .collect();
+    let policy = serde_json::json!({
+        "dead_timeout_seconds": 600,
+        "default_policy": {"mode": "ask"},
+        "missions": missions,
+        "agents": {},
+        "substitutions": {},
+        "approval_channels": {"terminal": {"enabled": true}},
+    });
+    Ok(format!("{}\n", serde_json::to_string_pretty(&policy)?))
+}
+
+fn gate(args: &InitArgs, users: &dyn Lookup, uid: u32) -> anyhow::Result<String> {
+    let (person, local_user) = match &args.user {
+        None => ("me".to_owned(), uid.to_string()),
+        Some(user) => match user.parse::<u32>() {
+            Ok(uid) if uid != u32::MAX => ("me".to_owned(), uid.to_string()),
+            Ok(_) => bail!("{user} is no user id"),
+            Err(_) if users.uid_of(user).is_some() => {
+                let person = MissionName::new(user.as_str()).map_or_else(|_| "me".to_owned(), |_| user.clone());
+                (person, quoted(user))
+            }
+            Err(_) => bail!("there is no user {user:?} on this machine; give a name of /etc/passwd or a numeric id"),
+        },
+    };
+    let mut text = SHIPPED_GATE.to_owned();
+    let mut put = |from: &str, to: &str| -> anyhow::Result<()> {
+        let (before, after) = text.split_once(from).with_context(|| format!("the shipped file has no {from:?}"))?;
+        text = [before, to, after].concat();
+        Ok(())
+    };
+    let shipped_person = "  root:\n    local_user: 0 ";
+    put(shipped_person, &format!("  {}:\n    local_user: {local_user} ", quoted(&person)))?;
+    // The chat and the audience that the shipped policy names are nobody's here.
+    put("    chats:\n      ops-room: ", "    # chats:\n    #   ops-room: ")?;
+    put("    audiences:\n      nostr-ops: ", "    # audiences:\n    #   nostr-ops: ")?;
+    if let Some(state) = &args.state {
+        let state = std::path::absolute(state)?;
+        let state = state.to_str().context("the folder of the state has a name that is not UTF-8")?;
+        put("/var/lib/lazarus-gate/gate.db", &quoted(&format!("{state}/gate.db")))?;
+        put("/run/lazarus-gate/gate.sock", &quoted(&format!("{state}/gate.sock")))?;
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        init: InitArgs,
+    }
+
+    fn parse(dir: &Path, flags: &[&str]) -> InitArgs {
+        let whole = ["init", "--dir", dir.to_str().unwrap()].into_iter().chain(flags.iter().copied());
+        Line::try_parse_from(whole).unwrap_or_else(|error| panic!("{flags:?}: {error}")).init
+    }
+
+    fn users(name: &str) -> Option<u32> {
+        ["root", "kim", "svc$"].iter().position(|known| *known == name).map(|at| at as u32)
+    }
+
+    #[test]
+    fn what_is_written_passes_the_check() {
+        for (flags, warnings) in [
+            (vec!["--agent", "ada"], 0),
+            (vec!["--agent", "ada=10.0.0.7=http://10.0.0.7:80/?a=b", "--user", "kim"], 0),
+            (vec!["--agent", "ada==http://localhost:1", "--agent", "bob=[::1]", "--user", "1000"], 1),
+            (vec!["--agent", "on", "--agent", "null", "--agent", "123", "--mission", "1e3=yes=on,null"], 0),
+            (vec!["--agent", "a", "--agent", "b", "--mission", "forge=no=a", "--mission", "rest", "--user", "svc$"], 0),
+            (vec!["--agent", "a", "--mission", "forge=", "--state", "var/x: y # z", "--user", "root"], 0),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let dir = folder.path().join("new/config");
+            let gate = write(&parse(&dir, &flags), &users, 1234).unwrap();
+            let loaded = config::load(&gate, &users).unwrap_or_else(|problems| panic!("{flags:?}\n{problems}"));
+            assert_eq!(loaded.warnings.0.len(), warnings, "{flags:?}\n{}", loaded.warnings);
+            assert_eq!(loaded.config.gate.people.len(), 1);
+            assert!(loaded.config.gate.people[0].uid.is_some());
+            assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 4, "no draft stays behind");
+        }
+    }
+
+    #[test]
+    fn nothing_is_overwritten_unasked() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = folder.path().join("resurrection_pool.json");
+        std::fs::write(&policy, "mine").unwrap();
+        let error = write(&parse(folder.path(), &["--agent", "a"]), &users, 0).unwrap_err().to_string();
+        assert!(error.contains("resurrection_pool.json is there already, and nothing was written"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        write(&parse(folder.path(), &["--agent", "a", "--force"]), &users, 0).unwrap();
+        assert_ne!(std::fs::read_to_string(&policy).unwrap(), "mine");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for (flags, why) in [
+            (vec![], "no agent was named"),
+            (vec!["--agent", "a", "--agent", "a"], "named twice"),
+            (vec!["--agent", "a", "--mission", "m=ask=b"], "names b, which is none of the agents"),
+            (vec!["--agent", "a", "--mission", "m=ask=a", "--mission", "n=ask=a"], "a has two missions, m and n"),
+            (vec!["--agent", "a", "--mission", "m", "--mission", "n"], "both name no agents"),
+            (vec!["--agent", "a", "--mission", "m", "--mission", "m"], "the mission m was named twice"),
+            (vec!["--agent", "a", "--user", "ghost"], "there is no user \"ghost\""),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let dir = folder.path().join("c");
+            let error = write(&parse(&dir, &flags), &users, 0).unwrap_err().to_string();
+            assert!(error.contains(why), "{flags:?}: {error}");
+            assert!(!dir.exists());
+        }
+        for bad in ["-x", "a=b c", "a=h=ftp://x", "a=h=nonsense", ""] {
+            assert!(bad.parse::<Agent>().is_err(), "{bad}");
+        }
+        for bad in ["", "m=maybe", "m=ask=a b"] {
+            assert!(bad.parse::<Mission>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_questions_lead_to_the_same_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let answers = format!(
+            "{}\n\nada=10.0.0.7=oops\nada=10.0.0.7=http://10.0.0.7/\nbob\n\nforge=maybe\nforge=yes\n\n0\n\n",
+            folder.path().display()
+        );
+        let mut out = Vec::new();
+        let users = Users::default();
+        let args = ask(parse(Path::new("x"), &[]), &users, 7, &mut answers.as_bytes(), &mut out).unwrap();
+        let said = String::from_utf8(out).unwrap();
+        assert!(
+            said.contains("at least one is needed") && said.contains("is no mode") && said.contains("[7]"),
+            "{said}"
+        );
+        assert_eq!((args.agents.len(), args.missions.len(), args.user.as_deref()), (2, 1, Some("0")));
+        let gate = write(&args, &users, 7).unwrap();
+        assert!(config::load(&gate, &users).is_ok());
+        let cut = ask(parse(Path::new("x"), &[]), &users, 7, &mut "x\nada\n".as_bytes(), &mut Vec::new());
+        assert!(cut.unwrap_err().to_string().contains("nothing was written"));
+    }
+}
