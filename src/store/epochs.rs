@@ -1,0 +1,40 @@
+//! Epochs: the number of an agent's incarnation in a mission.
+
+use super::error::StoreError;
+use super::row::{self, sql};
+use super::tx::{Reads, Tx};
+use crate::pool::{AgentName, MissionName, Timestamp};
+
+/// Raises the epoch because `execution_id` starts; the same execution again raises nothing.
+pub async fn raise(
+    tx: &mut Tx,
+    mission: &MissionName,
+    agent: &AgentName,
+    execution_id: &str,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let raised = sql("SELECT epoch FROM epochs WHERE execution_id = $1 AND mission = $2 AND agent = $3")
+        .bind(execution_id.to_owned())
+        .bind(mission.as_str().to_owned())
+        .bind(agent.as_str().to_owned());
+    if let Some(epoch) = row::number(tx, raised).await? {
+        return Ok(epoch);
+    }
+    let epoch = current(tx, mission, agent).await? + 1;
+    let insert = sql("INSERT INTO epochs (mission, agent, epoch, raised_at, execution_id) VALUES ($1, $2, $3, $4, $5)")
+        .bind(mission.as_str().to_owned())
+        .bind(agent.as_str().to_owned())
+        .bind(epoch)
+        .bind(now.as_millis())
+        .bind(execution_id.to_owned());
+    tx.insert("epochs", execution_id, insert).await?;
+    Ok(epoch)
+}
+
+/// The epoch in force; 0 before the first.
+pub async fn current(db: &mut impl Reads, mission: &MissionName, agent: &AgentName) -> Result<i64, StoreError> {
+    let select = sql("SELECT MAX(epoch) FROM epochs WHERE mission = $1 AND agent = $2")
+        .bind(mission.as_str().to_owned())
+        .bind(agent.as_str().to_owned());
+    Ok(row::number(db, select).await?.unwrap_or(0))
+}

@@ -1,0 +1,196 @@
+//! Executions: each one attempt to carry a decision or a *yes* policy out. While one is live (ready,
+//! running, done or unknown) no other touches the same incident, nor the same agent, be it as the
+//! target or as the substitute.
+
+use serde::Serialize;
+
+use super::error::StoreError;
+use super::row::{self, sql, stored, words};
+use super::tx::{Reads, Tx, to_json};
+use crate::pool::{AgentName, Timestamp};
+
+words! {
+    /// How an execution stands.
+    pub enum ExecutionPhase {
+        /// Waits for its last check.
+        Ready = "ready",
+        /// Its command may have started.
+        Running = "running",
+        /// It was not started, and why stands in its body.
+        CalledOff = "called_off",
+        /// The command ended well; not verified yet.
+        Done = "done",
+        /// The command could not start, or ended badly.
+        Failed = "failed",
+        /// What the command began may go on.
+        Unknown = "unknown",
+        /// The agent, or its substitute, lives.
+        Verified = "verified",
+        /// It does not.
+        NotRecovered = "not_recovered",
+    }
+}
+
+impl ExecutionPhase {
+    /// Whether it still can take effect or awaits its verification.
+    pub const fn is_live(self) -> bool {
+        match self {
+            Self::Ready | Self::Running | Self::Done | Self::Unknown => true,
+            Self::CalledOff | Self::Failed | Self::Verified | Self::NotRecovered => false,
+        }
+    }
+}
+
+stored! { "executions",
+    /// One execution.
+    pub struct ExecutionRow {
+        /// Its id.
+        pub id: String,
+        /// The incident that it is to end.
+        pub incident_id: String,
+        /// The request that was approved; none under *yes*.
+        pub request_id: Option<String>,
+        /// Who is restarted or replaced.
+        pub agent: AgentName,
+        /// Who takes over.
+        pub substitute: Option<AgentName>,
+        /// How it stands.
+        pub state: ExecutionPhase,
+        /// The name of the run folder of its current attempt.
+        pub run: Option<String>,
+        /// When it was made.
+        pub created_at: Timestamp,
+        /// When it last changed.
+        pub updated_at: Timestamp,
+        /// The whole execution, as JSON.
+        pub body: String,
+    }
+}
+
+/// An execution to be made, in the state *ready*.
+#[derive(Clone, Debug)]
+pub struct NewExecution<'a, B> {
+    /// Its id.
+    pub id: &'a str,
+    /// The incident that it is to end.
+    pub incident_id: &'a str,
+    /// The approved request; none under *yes*.
+    pub request_id: Option<&'a str>,
+    /// Who is restarted or replaced.
+    pub agent: &'a AgentName,
+    /// Who takes over.
+    pub substitute: Option<&'a AgentName>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The whole execution.
+    pub body: &'a B,
+}
+
+/// What a guarded change makes of an execution.
+#[derive(Clone, Debug)]
+pub struct ExecutionChange<'a, B> {
+    /// How it stands from now on.
+    pub state: ExecutionPhase,
+    /// The run folder of its current attempt.
+    pub run: Option<&'a str>,
+    /// When it changed.
+    pub updated_at: Timestamp,
+    /// The whole execution.
+    pub body: &'a B,
+}
+
+/// Makes an execution; [`StoreError::Taken`] if a live one touches the incident or an agent of it.
+pub async fn insert<B: Serialize + Sync>(tx: &mut Tx, new: NewExecution<'_, B>) -> Result<(), StoreError> {
+    // The indexes see target beside target and substitute beside substitute; across, this looks.
+    for agent in [Some(new.agent), new.substitute].into_iter().flatten() {
+        if let Some(other) = live_touching(tx, agent).await? {
+            let what = format!("execution {} is {} and touches {agent}", other.id, other.state);
+            return Err(StoreError::Taken { table: "executions", row: new.id.to_owned(), what });
+        }
+    }
+    let body = to_json("executions", new.id, new.body)?;
+    let insert = sql("INSERT INTO executions
+             (id, incident_id, request_id, agent, substitute, state, created_at, updated_at, body)
+         VALUES ($1, $2, $3, $4, $5, 'ready', $6, $6, $7)")
+    .bind(new.id.to_owned())
+    .bind(new.incident_id.to_owned())
+    .bind(new.request_id.map(str::to_owned))
+    .bind(new.agent.as_str().to_owned())
+    .bind(new.substitute.map(|agent| agent.as_str().to_owned()))
+    .bind(new.created_at.as_millis())
+    .bind(body);
+    tx.insert("executions", new.id, insert).await
+}
+
+/// Changes an execution that stands as `expected`; [`StoreError::Conflict`] if it stands otherwise.
+pub async fn update<B: Serialize + Sync>(
+    tx: &mut Tx,
+    id: &str,
+    expected: ExecutionPhase,
+    change: ExecutionChange<'_, B>,
+) -> Result<(), StoreError> {
+    let update = sql("UPDATE executions SET state = $3, run = $4, updated_at = $5, body = $6
+         WHERE id = $1 AND state = $2")
+    .bind(id.to_owned())
+    .bind(expected.as_str())
+    .bind(change.state.as_str())
+    .bind(change.run.map(str::to_owned))
+    .bind(change.updated_at.as_millis())
+    .bind(to_json("executions", id, change.body)?);
+    tx.update("executions", id, expected.as_str(), update).await
+}
+
+/// The execution of that id.
+pub async fn load(db: &mut impl Reads, id: &str) -> Result<Option<ExecutionRow>, StoreError> {
+    let select = sql("SELECT id, incident_id, request_id, agent, substitute, state, run, created_at, updated_at, body
+         FROM executions WHERE id = $1");
+    row::optional(db, select.bind(id.to_owned())).await
+}
+
+/// All live executions, the oldest first.
+pub async fn live(db: &mut impl Reads) -> Result<Vec<ExecutionRow>, StoreError> {
+    let select = sql("SELECT id, incident_id, request_id, agent, substitute, state, run, created_at, updated_at, body
+         FROM executions WHERE state IN ('ready', 'running', 'done', 'unknown') ORDER BY created_at, id");
+    row::all(db, select).await
+}
+
+/// The live execution that has `agent` as its target or its substitute.
+pub async fn live_touching(db: &mut impl Reads, agent: &AgentName) -> Result<Option<ExecutionRow>, StoreError> {
+    let select = sql("SELECT id, incident_id, request_id, agent, substitute, state, run, created_at, updated_at, body
+         FROM executions WHERE state IN ('ready', 'running', 'done', 'unknown')
+             AND (agent = $1 OR (substitute = $1 AND substitute IS NOT NULL)) ORDER BY created_at LIMIT 1");
+    row::optional(db, select.bind(agent.as_str().to_owned())).await
+}
+
+/// All executions of an incident, the oldest first.
+pub async fn of_incident(db: &mut impl Reads, incident_id: &str) -> Result<Vec<ExecutionRow>, StoreError> {
+    let select = sql("SELECT id, incident_id, request_id, agent, substitute, state, run, created_at, updated_at, body
+         FROM executions WHERE incident_id = $1 ORDER BY created_at, id");
+    row::all(db, select.bind(incident_id.to_owned())).await
+}
+
+/// The execution that a request led to. Called off ones may be several; the newest counts.
+pub async fn of_request(db: &mut impl Reads, request_id: &str) -> Result<Option<ExecutionRow>, StoreError> {
+    let select = sql("SELECT id, incident_id, request_id, agent, substitute, state, run, created_at, updated_at, body
+         FROM executions WHERE request_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1");
+    row::optional(db, select.bind(request_id.to_owned())).await
+}
+
+/// Executions that have a run folder, reached their final state before `before`: their folders may
+/// go, then [`forget_run`].
+pub async fn runs_to_remove(
+    db: &mut impl Reads,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<ExecutionRow>, StoreError> {
+    let select = sql("SELECT id, incident_id, request_id, agent, substitute, state, run, created_at, updated_at, body
+         FROM executions WHERE run IS NOT NULL AND updated_at < $1
+             AND state NOT IN ('ready', 'running', 'done', 'unknown') ORDER BY updated_at LIMIT $2");
+    row::all(db, select.bind(before.as_millis()).bind(i64::from(limit))).await
+}
+
+/// The run folder of that execution is gone.
+pub async fn forget_run(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
+    tx.execute(sql("UPDATE executions SET run = NULL WHERE id = $1").bind(id.to_owned())).await?;
+    Ok(())
+}

@@ -1,0 +1,326 @@
+//! The one writer.
+//!
+//! A single task owns the single write connection. Jobs that wait together are committed in one
+//! transaction, since a durable commit costs as much for one job as for two hundred; each works in
+//! a savepoint of its own, so one that fails or panics takes only its own effects along. A caller
+//! hears of success only after the commit is on disk.
+//!
+//! ```text
+//! BEGIN IMMEDIATE; SAVEPOINT job
+//!   job 1                ok      → RELEASE job; SAVEPOINT job
+//!   job 2                failed  → ROLLBACK TO job          (told its error)
+//!   job 3                ok
+//! RELEASE job; COMMIT            → 1 and 3 are told; if it fails, both get the error
+//! ```
+//!
+//! A job alone has no savepoint: its failure rolls the transaction back. Some errors (a full disk)
+//! make SQLite end the transaction by itself; then the next savepoint statement fails, those that
+//! had gone well are told that nothing was kept, and the others begin anew.
+//!
+//! Each statement crosses to the connection's thread and back, so savepoint statements travel in
+//! pairs, as one.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::StoreError;
+use super::row::sql;
+use super::tx::Tx;
+
+/// Jobs that may wait. Beyond, `write` itself waits: a flood is held back at its source instead of
+/// filling the memory, and at 2,000 jobs a second a full queue is half a second of work.
+const QUEUE: usize = 1024;
+/// Jobs of one transaction: enough that the commit no longer counts, few enough that the first
+/// does not wait long for the last (about 50 ms).
+const BATCH: usize = 256;
+/// Transactions of jobs that may pass before one waiting low job gets its turn, so that retention
+/// still goes on under a flood.
+const PASSED_OVER: u32 = 16;
+
+/// A cheap handle to the task that writes.
+#[derive(Clone)]
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Command>,
+    low: mpsc::Sender<Box<dyn Job>>,
+}
+
+enum Command {
+    Job(Box<dyn Job>),
+    /// Work off what waits, then close; the answer tells whether the log went into the file.
+    Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// A job with its result type erased.
+trait Job: Send {
+    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>>;
+    fn settle(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+struct Pending<T, F> {
+    job: Option<F>,
+    value: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Pending<T, F>
+where
+    T: Send + 'static,
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+{
+    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            if let Some(job) = self.job.take() {
+                self.value = Some(job(tx).await?);
+            }
+            Ok(())
+        })
+    }
+
+    fn settle(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Self { value, reply, .. } = *self;
+        // Nobody may be waiting any more; the job counts all the same.
+        let _ = reply.send(outcome.and_then(|()| value.ok_or(StoreError::Closed)));
+    }
+}
+
+impl Writer {
+    /// Connects, and starts the task; it ends when it is closed or its last handle is dropped.
+    pub(super) async fn start(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+        let connection = options.connect().await?;
+        let (jobs, jobs_rx) = mpsc::channel(QUEUE);
+        let (low, low_rx) = mpsc::channel(QUEUE);
+        let task = Task {
+            tx: Some(Tx { connection, journal_head: None }),
+            options,
+            jobs: jobs_rx,
+            low: low_rx,
+            passed_over: 0,
+            closing: None,
+        };
+        tokio::spawn(task.run());
+        Ok(Self { jobs, low })
+    }
+
+    /// See [`Store::write`](super::Store::write).
+    pub(super) async fn write<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Pending { job: Some(job), value: None, reply });
+        self.jobs.send(Command::Job(job)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// See [`Store::write_low`](super::Store::write_low).
+    pub(super) async fn write_low<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Pending { job: Some(job), value: None, reply });
+        self.low.send(job).await.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Works off what waits, moves the log into the file and closes. What comes later is refused.
+    pub(super) async fn close(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        if self.jobs.send(Command::Close(reply)).await.is_err() {
+            return Ok(());
+        }
+        answer.await.unwrap_or(Ok(()))
+    }
+}
+
+struct Task {
+    /// None after the connection was lost and could not be made anew yet.
+    tx: Option<Tx>,
+    options: SqliteConnectOptions,
+    jobs: mpsc::Receiver<Command>,
+    low: mpsc::Receiver<Box<dyn Job>>,
+    passed_over: u32,
+    closing: Option<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+impl Task {
+    async fn run(mut self) {
+        while let Some(mut waiting) = self.next().await {
+            while !waiting.is_empty() {
+                waiting = self.commit(waiting).await;
+            }
+        }
+        let closed = self.finish().await;
+        if let Some(reply) = self.closing.take() {
+            let _ = reply.send(closed);
+        }
+    }
+
+    /// The jobs of the next transaction; none when all handles are gone or it was closed.
+    async fn next(&mut self) -> Option<Vec<Box<dyn Job>>> {
+        loop {
+            if self.passed_over >= PASSED_OVER
+                && let Ok(job) = self.low.try_recv()
+            {
+                self.passed_over = 0;
+                return Some(vec![job]);
+            }
+            let mut batch = Vec::new();
+            tokio::select! {
+                biased;
+                Some(command) = self.jobs.recv() => self.take(command, &mut batch),
+                Some(job) = self.low.recv() => {
+                    self.passed_over = 0;
+                    return Some(vec![job]);
+                }
+                else => return None,
+            }
+            while batch.len() < BATCH
+                && let Ok(command) = self.jobs.try_recv()
+            {
+                self.take(command, &mut batch);
+            }
+            if !batch.is_empty() {
+                self.passed_over = self.passed_over.saturating_add(1);
+                return Some(batch);
+            }
+        }
+    }
+
+    fn take(&mut self, command: Command, batch: &mut Vec<Box<dyn Job>>) {
+        match command {
+            Command::Job(job) => batch.push(job),
+            Command::Close(reply) => {
+                self.jobs.close();
+                self.low.close();
+                // A second one to close has its reply dropped, which it takes for "closed".
+                self.closing.get_or_insert(reply);
+            }
+        }
+    }
+
+    /// Runs and commits `jobs`; returns those that must begin anew because the transaction was lost
+    /// before their turn.
+    async fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+        let tx = match self.connected().await {
+            Ok(tx) => tx,
+            Err(error) => {
+                settle_all(jobs, error);
+                return Vec::new();
+            }
+        };
+        let alone = jobs.len() == 1;
+        let begin = if alone { "BEGIN IMMEDIATE" } else { "BEGIN IMMEDIATE; SAVEPOINT job" };
+        tx.journal_head = None;
+        if let Err(error) = tx.execute(sql(begin)).await {
+            self.roll_back().await;
+            settle_all(jobs, error);
+            return Vec::new();
+        }
+
+        let mut done: Vec<Box<dyn Job>> = Vec::with_capacity(jobs.len());
+        let mut left = jobs.drain(..);
+        while let Some(mut job) = left.next() {
+            let outcome = run_caught(&mut *job, tx).await;
+            let last = left.len() == 0;
+            let lost = match outcome {
+                Ok(()) => {
+                    done.push(job);
+                    if last { None } else { tx.execute(sql("RELEASE SAVEPOINT job; SAVEPOINT job")).await.err() }
+                }
+                Err(error) => {
+                    tx.journal_head = None;
+                    job.settle(Err(error));
+                    if alone { None } else { tx.execute(sql("ROLLBACK TO SAVEPOINT job")).await.err() }
+                }
+            };
+            if let Some(error) = lost {
+                let left = left.collect();
+                self.roll_back().await;
+                settle_all(done, error);
+                return left;
+            }
+        }
+        drop(left);
+
+        if done.is_empty() {
+            self.roll_back().await;
+            return Vec::new();
+        }
+        let commit = if alone { "COMMIT" } else { "RELEASE SAVEPOINT job; COMMIT" };
+        match tx.execute(sql(commit)).await {
+            Ok(_) => done.into_iter().for_each(|job| job.settle(Ok(()))),
+            Err(error) => {
+                self.roll_back().await;
+                settle_all(done, error);
+            }
+        }
+        Vec::new()
+    }
+
+    /// The connection, made anew if it was lost.
+    async fn connected(&mut self) -> Result<&mut Tx, StoreError> {
+        let tx = match self.tx.take() {
+            Some(tx) => tx,
+            None => Tx { connection: self.options.connect().await?, journal_head: None },
+        };
+        Ok(self.tx.insert(tx))
+    }
+
+    /// Ends the transaction without keeping anything. A connection on which not even that works is
+    /// dropped, which rolls back as well.
+    async fn roll_back(&mut self) {
+        let Some(tx) = self.tx.as_mut() else { return };
+        tx.journal_head = None;
+        if let Err(error) = sql("ROLLBACK").execute(&mut tx.connection).await
+            && !no_transaction(&error)
+        {
+            tracing::error!(%error, "rolling back failed; the store's connection is made anew");
+            self.tx = None;
+        }
+    }
+
+    async fn finish(&mut self) -> Result<(), StoreError> {
+        let Some(Tx { mut connection, .. }) = self.tx.take() else { return Ok(()) };
+        let checkpointed = checkpoint(&mut connection).await;
+        connection.close().await?;
+        checkpointed
+    }
+}
+
+async fn checkpoint(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    sql("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await?;
+    Ok(())
+}
+
+/// Runs the job; a panic, in the making of its future or in the future, becomes an error. What it
+/// has left in the transaction is rolled back by the caller.
+async fn run_caught(job: &mut dyn Job, tx: &mut Tx) -> Result<(), StoreError> {
+    let caught = AssertUnwindSafe(async { job.run(tx).await }).catch_unwind().await;
+    caught.unwrap_or_else(|panic| {
+        let why = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let why = why.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(StoreError::Panicked(why.unwrap_or_else(|| "no message".into())))
+    })
+}
+
+/// Tells all of `jobs` that the transaction they were in was not committed.
+fn settle_all(jobs: Vec<Box<dyn Job>>, error: StoreError) {
+    let error = Arc::new(error);
+    for job in jobs {
+        job.settle(Err(StoreError::NotCommitted(error.clone())));
+    }
+}
+
+/// SQLite had already ended the transaction, which is just what was wanted.
+fn no_transaction(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|database| database.message().contains("no transaction is active"))
+}
