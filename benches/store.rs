@@ -125,6 +125,7 @@ async fn pending(tx: &mut Tx, number: usize, agent: &AgentName, mission: &Missio
         agent,
         mission,
         approval_key: &key,
+        key_second: i64::try_from(number).unwrap_or(i64::MAX),
         code: &code,
         created_at: at,
         body: &body,
@@ -166,7 +167,7 @@ async fn decide(tx: &mut Tx, number: usize) -> Result<(), StoreError> {
         body: &body,
     };
     requests::update(tx, &request, requests::RequestPhase::Pending, change).await?;
-    incidents::update(tx, &incident, &row.mission, &body).await?;
+    incidents::update(tx, &incident, &row.mission, None, &body).await?;
     let new = executions::NewExecution {
         id: &execution,
         incident_id: &incident,

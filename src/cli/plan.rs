@@ -11,7 +11,7 @@ mod command;
 mod output;
 mod state_file;
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -129,12 +129,17 @@ pub async fn run(
         })
         .collect();
 
-    let health: BTreeMap<&AgentName, bool> = snapshot.iter().map(|entry| (entry.agent, entry.health.healthy)).collect();
-    let dead = snapshot.iter().zip(&detections).filter(|(_, detection)| detection.dead).map(|(entry, detection)| {
-        Dead { agent: entry.agent, reasons: &entry.health.reasons, timeout_seconds: Some(detection.timeout_seconds) }
-    });
-    let planner = Planner { registry: &registry, policy: &policy, local_hosts: &settings.local_hosts };
-    let plan = planner.plan(dead.collect(), |agent| health.get(agent).copied().unwrap_or(false));
+    let healthy: HashSet<&str> =
+        snapshot.iter().filter(|entry| entry.health.healthy).map(|entry| entry.agent.as_str()).collect();
+    let dead =
+        snapshot.iter().zip(&detections).filter(|(_, detection)| detection.dead).map(|(entry, detection)| Dead {
+            agent: entry.agent,
+            spec: registry.fleet.get(entry.agent),
+            reasons: &entry.health.reasons,
+            timeout_seconds: Some(detection.timeout_seconds),
+        });
+    let planner = Planner { policy: &policy, local_hosts: &settings.local_hosts };
+    let plan = planner.plan(dead.collect(), |agent| healthy.contains(agent.as_str()));
 
     if let Some(file) = state_file {
         let text = output::python_json(&serde_json::to_value(&state)?)?;
@@ -154,8 +159,7 @@ pub async fn run(
         let whole = output::Report { now, snapshot: &snapshot, detections: &detections, plan: &plan, executions };
         writeln!(out, "{}", whole.render(&policy, settings)?)?;
     } else {
-        let healthy = snapshot.iter().filter(|entry| entry.health.healthy).count();
-        let text = summary(healthy, snapshot.len() - healthy, plan.iter().map(SummaryLine::from));
+        let text = summary(healthy.len(), snapshot.len() - healthy.len(), plan.iter().map(SummaryLine::from));
         writeln!(out, "{text}")?;
     }
     out.flush()?;

@@ -10,6 +10,7 @@ use super::Lookup;
 use super::gate::Gate;
 use super::report::{Notes, Step, Trail};
 use super::words::suggest;
+use crate::approval::Approves;
 use crate::pool::{AgentName, AgentSpec, MissionName, Mode, Policy, Registry};
 
 /// The three files that are checked against each other, and where their problems go.
@@ -51,7 +52,7 @@ impl Cross<'_> {
     fn case<'a>(&'a self, name: &'a AgentName, spec: &'a AgentSpec) -> Case<'a> {
         let resolved = self.policy.resolve(name, Some(spec));
         let local = self.gate.local_hosts.contains(spec.host.as_deref());
-        Case { name, spec, mode: resolved.mode, mission: resolved.mission, local }
+        Case { name, spec, mode: resolved.mode, mission: resolved.mission.into_owned(), local }
     }
 
     /// Every mission that may come to a vote has somebody who may vote, and can.
@@ -60,9 +61,9 @@ impl Cross<'_> {
         if self.in_gate.has_error_at(&[]) || self.in_gate.has_error_under(&trail(&["people"])) {
             return;
         }
-        let mut missions: BTreeMap<&str, (Mode, &AgentName)> = BTreeMap::new();
+        let mut missions: BTreeMap<&MissionName, (Mode, &AgentName)> = BTreeMap::new();
         for case in cases.iter().filter(|case| case.mode != Mode::No) {
-            let entry = missions.entry(case.mission.as_str()).or_insert((case.mode, case.name));
+            let entry = missions.entry(&case.mission).or_insert((case.mode, case.name));
             // `ask` is the stricter case of a mission with both.
             if case.mode == Mode::Ask && entry.0 != Mode::Ask {
                 *entry = (case.mode, case.name);
@@ -113,11 +114,11 @@ impl Cross<'_> {
             .chain(self.policy.missions.keys().map(MissionName::as_str))
             .collect();
         for person in people {
-            let super::gate::Approves::Missions(approved) = &person.approves else { continue };
+            let Approves::Missions(approved) = &person.approves else { continue };
             for mission in approved.iter().map(MissionName::as_str).filter(|mission| !known.contains(mission)) {
                 let hint = suggest(mission, known.iter().copied());
                 let message = format!("`people.{}.approves`: there is no mission {mission:?}{hint}", person.id);
-                self.in_gate.error(&trail(&["people", &person.id, "approves"]), message);
+                self.in_gate.error(&trail(&["people", person.id.as_str(), "approves"]), message);
             }
         }
     }

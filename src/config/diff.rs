@@ -20,7 +20,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
     walk(&old.written, &new.written, &mut Trail::new(), &mut said);
     // The same file can mean something else: a user of this machine came or went.
     let uids = |config: &Config| -> BTreeMap<String, Option<u32>> {
-        config.gate.people.iter().map(|person| (person.id.clone(), person.uid)).collect()
+        config.gate.people.iter().map(|person| (person.id.to_string(), person.uid)).collect()
     };
     let before = uids(old);
     for (person, uid) in uids(new) {

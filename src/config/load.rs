@@ -28,6 +28,14 @@ pub struct Config {
     pub(super) written: Arc<Value>,
 }
 
+impl Config {
+    /// The four files, to look at for changes.
+    pub fn files(&self) -> [&Path; 4] {
+        let files = &self.gate.files;
+        [&self.path, &files.registry, &files.policy, &files.profiles]
+    }
+}
+
 /// A configuration that was taken, and what a person should still look at.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -50,7 +58,10 @@ pub fn load(path: &Path, machine: &dyn Lookup) -> Result<Loaded, Problems> {
 }
 
 fn read(path: &Path, machine: &dyn Lookup, problems: &mut Problems) -> Option<Config> {
-    let gate_file = keep(Source::read(path, Language::Yaml, "the gateway's file", None), problems)?;
+    let Some(gate_file) = keep(Source::read(path, Language::Yaml, "the gateway's file", None), problems) else {
+        read_beside(path, machine, problems);
+        return None;
+    };
     let (in_gate, in_registry, in_policy) = (Notes::default(), Notes::default(), Notes::default());
     let gate = Gate::read(&gate_file.value, &folder_of(path), machine, &in_gate);
 
@@ -85,6 +96,26 @@ fn read(path: &Path, machine: &dyn Lookup, problems: &mut Problems) -> Option<Co
         profiles: Arc::new(profiles?),
         written: Arc::new(gate_file.value),
     })
+}
+
+/// The gateway's file cannot be read, but a person who mends it wants to hear of the others too:
+/// those that lie where they lie by default.
+fn read_beside(path: &Path, machine: &dyn Lookup, problems: &mut Problems) {
+    let files = Gate::read(&Value::Null, &folder_of(path), machine, &Notes::default()).files;
+    for (file, language, what) in
+        [(files.registry, Language::Yaml, "the registry"), (files.policy, Language::Json, "the policy")]
+    {
+        if !file.exists() {
+            continue;
+        }
+        let Some(mut source) = keep(Source::read(&file, language, what, None), problems) else { continue };
+        let notes = Notes::default();
+        match language {
+            Language::Yaml => drop(typed(Registry::from_value(source.value.take()), &notes)),
+            Language::Json => drop(typed(Policy::from_value(source.value.take()), &notes)),
+        }
+        source.report(notes, problems);
+    }
 }
 
 /// The mission bus's file. Without one its defaults hold.
@@ -142,6 +173,16 @@ fn note(problems: Vec<pool::Problem>, notes: &Notes) {
         let name = if trail.is_empty() { String::new() } else { format!("`{}`: ", spell(&trail)) };
         notes.add(&trail, severity, format!("{name}{}", problem.message));
     }
+}
+
+/// The gateway's own file alone, with defaults in the place of whatever is wrong in it: enough for the
+/// command line to find socket and store while a registry, a policy or another key is being mended.
+///
+/// # Errors
+/// The file cannot be read, or is no YAML at all.
+pub fn load_gate_only(path: &Path, machine: &dyn Lookup) -> Result<Gate, Box<super::Problem>> {
+    let file = Source::read(path, Language::Yaml, "the gateway's file", None)?;
+    Ok(Gate::read(&file.value, &folder_of(path), machine, &Notes::default()))
 }
 
 /// The folder that relative paths of the file at `path` begin in.

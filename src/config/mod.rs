@@ -19,7 +19,7 @@ mod users;
 mod words;
 
 pub use diff::diff;
-pub use load::{Config, Loaded, load, load_people_only};
+pub use load::{Config, Loaded, load, load_gate_only, load_people_only};
 pub use locate::Place;
 pub use report::{Problem, Problems, Severity, Step, Trail};
 pub use text::{TextError, json_to_value, yaml_to_value};

@@ -1,1 +1,180 @@
-//! Placeholder, replaced as the room is built.
+//! The daemon: its tasks and their wiring, its clock, its ids, its shutdown.
+//!
+//! The store is the only thing the tasks share. A task reads work from it, does it, and commits the
+//! result; a [`Bells`] ring only wakes the next one earlier. So a crash, a restart and a lost ring
+//! need no code of their own.
+//!
+//! ```text
+//! sweep ──► watches ──► plan ──► cases ──► revive ──► shims ──► verification
+//!                        ▲         │
+//! socket, terminal ──► inbox ──────┘──► messages ──► deliver
+//! ```
+//!
+//! One file a task; each has a `step` that tests call, and a dull loop around it.
+
+mod bell;
+mod clock;
+mod deliver;
+mod desk;
+mod heartbeat;
+mod ids;
+mod in_force;
+mod inbox;
+mod ledger;
+mod metrics;
+mod plan;
+mod reload;
+mod retention;
+mod revive;
+mod run;
+mod speak;
+mod start;
+mod status;
+mod sweep;
+mod terminal_input;
+mod verify;
+mod watches;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub use bell::Bells;
+pub use clock::{Clock, MachineClock, SetClock};
+pub use heartbeat::Watchdog;
+pub use ids::Ids;
+pub use in_force::{InForce, Member, PreparedCommand, people_of};
+pub use run::{RunError, RunOptions, run};
+pub use status::{Status, TaskName};
+pub use watches::Watches;
+
+use crate::config::Config;
+use crate::probe::Sweeper;
+use crate::revival::Launcher;
+use crate::store::Store;
+use crate::store::meta::Hold;
+use crate::wording::{HoldInfo, Setting};
+
+/// What all tasks are given: the store, the clocks, the ids, the files in force.
+pub struct Gateway {
+    /// The truth.
+    pub store: Store,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// The one source of ids.
+    pub ids: Ids,
+    /// Wakes tasks.
+    pub bells: Bells,
+    /// What the probes say of each agent.
+    pub watches: Watches,
+    /// How the tasks are.
+    pub status: Status,
+    /// Starts shims.
+    pub launcher: Launcher,
+    /// Where run folders are, beside the store.
+    pub runs: PathBuf,
+    /// systemd's watchdog, if there is one.
+    pub watchdog: Option<Watchdog>,
+    /// Looks at agents.
+    pub sweeper: Sweeper,
+    /// The daemon's environment, read once at its start: commands get parts of it.
+    pub environment: BTreeMap<String, String>,
+    /// Whether systemd runs here.
+    pub has_manager: bool,
+    /// Who the daemon itself is on this machine.
+    pub own_uid: u32,
+    observing: bool,
+    in_force: RwLock<Arc<InForce>>,
+    /// The hold as the newest job saw it; for texts only, decisions read the store.
+    hold_seen: RwLock<Option<Hold>>,
+    waiting: inbox::Waiting,
+}
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// The truth.
+    pub store: Store,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Starts shims.
+    pub launcher: Launcher,
+    /// Where run folders are, beside the store.
+    pub runs: PathBuf,
+    /// systemd's watchdog, if there is one.
+    pub watchdog: Option<Watchdog>,
+    /// Looks at agents.
+    pub sweeper: Sweeper,
+    /// The files in force.
+    pub config: Config,
+    /// The daemon's environment.
+    pub environment: BTreeMap<String, String>,
+    /// Whether systemd runs here.
+    pub has_manager: bool,
+    /// Who the daemon itself is on this machine.
+    pub own_uid: u32,
+    /// `--observe`: nothing is ever executed.
+    pub observe: bool,
+}
+
+impl Gateway {
+    /// Puts the parts together; nothing runs yet.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let now = parts.clock.now();
+        let observing = parts.observe || parts.config.gate.observe;
+        Arc::new(Self {
+            store: parts.store,
+            clock: parts.clock,
+            ids: Ids::default(),
+            bells: Bells::default(),
+            watches: Watches::default(),
+            status: Status::new(now),
+            launcher: parts.launcher,
+            runs: parts.runs,
+            watchdog: parts.watchdog,
+            sweeper: parts.sweeper,
+            environment: parts.environment,
+            has_manager: parts.has_manager,
+            own_uid: parts.own_uid,
+            observing,
+            in_force: RwLock::new(Arc::new(InForce::new(parts.config, parts.has_manager))),
+            hold_seen: RwLock::default(),
+            waiting: inbox::Waiting::default(),
+        })
+    }
+
+    /// The files in force at this moment.
+    pub fn in_force(&self) -> Arc<InForce> {
+        Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other files in force.
+    pub fn put_in_force(&self, in_force: InForce) {
+        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(in_force);
+    }
+
+    /// Remembers the hold for texts.
+    fn see_hold(&self, hold: Option<Hold>) {
+        *self.hold_seen.write().unwrap_or_else(PoisonError::into_inner) = hold;
+    }
+
+    /// The hold as it was last seen.
+    fn hold_seen(&self) -> Option<Hold> {
+        self.hold_seen.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How texts are to be written, with this hold in force.
+    pub fn setting(&self, hold: Option<&Hold>) -> Setting {
+        let gate = &self.in_force().config.gate;
+        Setting {
+            zone: gate.timezone.clone(),
+            issue: gate.issue,
+            observing: self.observing,
+            hold: hold.map(|hold| HoldInfo { by: hold.by.clone(), since: hold.since, reason: hold.reason.clone() }),
+        }
+    }
+
+    /// Whether nothing is ever executed in this run.
+    pub fn observing(&self) -> bool {
+        self.observing
+    }
+}

@@ -71,6 +71,8 @@ pub fn open(agent: AgentName, timeout: Duration, known: &AgentFacts, facts: &Fac
         state: IncidentState::Open,
         standing: Standing::Open,
         disposition: super::Disposition::New,
+        request: None,
+        execution: None,
         snoozed_until: None,
         tally: Tally::default(),
     };
@@ -219,6 +221,7 @@ impl<'f, 'p> Work<'f, 'p> {
             state: RequestState::Pending { expires: None },
         };
         self.tell(Event::Asked { request: request.id.clone(), key, code: request.code });
+        self.case.incident.request = Some(request.id.clone());
         self.former_request = self.case.request.replace(request);
     }
 
@@ -235,11 +238,13 @@ impl<'f, 'p> Work<'f, 'p> {
             basis,
             ready_at: self.facts.now,
             attempt: 0,
+            run: None,
             invocation_before: None,
             state: ExecutionState::Ready,
         };
         let by_policy = execution.basis == Basis::Policy;
         self.tell(Event::Ready { execution: execution.id.clone(), action, by_policy });
+        self.case.incident.execution = Some(execution.id.clone());
         self.former_execution = self.case.execution.replace(execution);
     }
 

@@ -74,6 +74,11 @@ pub fn broken_promises(before: Option<&Case>, step: &Step, facts: &Facts<'_>) ->
         promise(after.live().is_none(), "a closed incident still acts");
     }
     promise(after.pending().is_none() || after.live().is_none(), "people are asked about what is being carried out");
+    promise(
+        after.incident.request.as_ref() == after.request.as_ref().map(|request| &request.id)
+            && (after.execution.as_ref().map(|one| &one.id)) == after.incident.execution.as_ref(),
+        "an incident names other parts than it has",
+    );
     for event in &step.events {
         promise(says_what_is_so(event, after), "a message claims more than the case knows");
     }
@@ -188,13 +193,18 @@ mod tests {
             basis: Basis::Policy,
             ready_at: facts.now,
             attempt: 0,
+            run: None,
             invocation_before: None,
             state: ExecutionState::Ready,
         });
         let found: Vec<_> = broken_promises(Some(&case), &forged, &facts).into_iter().map(|one| one.what).collect();
         assert_eq!(
             found,
-            ["an execution without approval or policy", "people are asked about what is being carried out"]
+            [
+                "an execution without approval or policy",
+                "people are asked about what is being carried out",
+                "an incident names other parts than it has",
+            ]
         );
     }
 }

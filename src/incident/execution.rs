@@ -97,8 +97,6 @@ pub enum ExecutionState {
     Ready,
     /// Its shim may have been started; the run folder tells.
     Running {
-        /// The run folder's name.
-        run: String,
         /// Since when.
         since: Timestamp,
     },
@@ -177,8 +175,10 @@ pub struct Execution {
     pub basis: Basis,
     /// When it became ready.
     pub ready_at: Timestamp,
-    /// How many starts were begun; the number in the run folder's name.
+    /// How many starts were begun.
     pub attempt: u32,
+    /// The newest start's run folder.
+    pub run: Option<String>,
     /// The unit's incarnation before the command, where there is one.
     pub invocation_before: Option<String>,
     /// Where it stands.

@@ -223,6 +223,10 @@ pub struct Incident {
     pub standing: Standing,
     /// What becomes of it at present.
     pub disposition: Disposition,
+    /// The newest request about it.
+    pub request: Option<RequestId>,
+    /// The newest execution for it.
+    pub execution: Option<ExecutionId>,
     /// Quiet until then.
     pub snoozed_until: Option<Timestamp>,
     /// What was tried and asked.

@@ -84,7 +84,8 @@ pub fn begin(case: Case, run: &str, invocation: Option<String>, facts: &Facts<'_
     if let Some(execution) = &mut work.case.execution {
         execution.attempt = execution.attempt.saturating_add(1);
         execution.invocation_before = execution.invocation_before.take().or(invocation);
-        execution.state = ExecutionState::Running { run: run.to_owned(), since: facts.now };
+        execution.state = ExecutionState::Running { since: facts.now };
+        execution.run = Some(run.to_owned());
         let started =
             Event::Started { execution: execution.id.clone(), action: execution.action.clone(), run: run.to_owned() };
         work.case.incident.tally.called_off = None;

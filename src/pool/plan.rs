@@ -8,7 +8,7 @@ use super::host::LocalHosts;
 use super::name::AgentName;
 use super::policy::{Mode, Policy, Resolved};
 use super::reason::Reason;
-use super::registry::Registry;
+use super::registry::AgentSpec;
 use super::substitute::choose_substitute;
 use super::unit::{RestartCommand, UnitTemplate};
 
@@ -52,6 +52,10 @@ impl fmt::Display for Action {
 pub struct Dead<'a> {
     /// Who.
     pub agent: &'a AgentName,
+    /// Its entry in the registry; None for one that is not (any more) in the fleet. Handed in, since
+    /// whoever goes through the fleet has it at hand: looking up every agent again would cost more
+    /// than the rest of planning.
+    pub spec: Option<&'a AgentSpec>,
     /// What is wrong with it.
     pub reasons: &'a [Reason],
     /// The dead timeout that it exceeded, in whole seconds.
@@ -61,8 +65,6 @@ pub struct Dead<'a> {
 /// What a plan rests on, beside who is dead and who is well.
 #[derive(Clone, Copy, Debug)]
 pub struct Planner<'a> {
-    /// The fleet.
-    pub registry: &'a Registry,
     /// What may be done.
     pub policy: &'a Policy,
     /// Which hosts are this machine.
@@ -88,6 +90,9 @@ pub struct Planned<'a> {
 
 impl<'a> Planner<'a> {
     /// The plan for all the dead, in the order of code points of their names.
+    ///
+    /// `is_healthy` is asked for every candidate up to the first healthy one: for a large fleet, let a
+    /// hash set of the healthy answer it.
     pub fn plan(&self, mut dead: Vec<Dead<'a>>, is_healthy: impl Fn(&AgentName) -> bool) -> Vec<Planned<'a>> {
         dead.sort_by_key(|dead| dead.agent);
         dead.into_iter().map(|dead| self.plan_one(dead, &is_healthy)).collect()
@@ -95,15 +100,14 @@ impl<'a> Planner<'a> {
 
     /// The plan for one of the dead.
     pub fn plan_one(&self, dead: Dead<'a>, is_healthy: impl Fn(&AgentName) -> bool) -> Planned<'a> {
-        let Dead { agent, reasons, timeout_seconds } = dead;
-        let spec = self.registry.fleet.get(agent);
+        let Dead { agent, spec, reasons, timeout_seconds } = dead;
         let policy = self.policy.resolve(agent, spec);
         let substitute = choose_substitute(agent, spec, self.policy, is_healthy);
-        let is_local = self.local_hosts.contains(spec.and_then(|spec| spec.host_name()));
+        let is_local = || self.local_hosts.contains(spec.and_then(|spec| spec.host_name()));
         let action = match policy.mode {
             Mode::No => Action::Suppressed,
             Mode::Ask => Action::ApprovalRequired,
-            Mode::Yes if is_local => Action::AutoRestart,
+            Mode::Yes if is_local() => Action::AutoRestart,
             Mode::Yes if substitute.is_some() => Action::Substitute,
             Mode::Yes => Action::Unrecoverable,
         };
@@ -124,7 +128,7 @@ impl Planned<'_> {
         issue: u64,
         now_seconds: i64,
     ) -> Option<ApprovalRequest<'s>> {
-        let about = (self.agent, &self.policy.mission);
+        let about = (self.agent, self.policy.mission.as_ref());
         (self.action == Action::ApprovalRequired)
             .then(|| ApprovalRequest::new(about, self.reasons, self.substitute, channels, issue, now_seconds))
     }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -92,7 +93,7 @@ pub struct Resolved<'p> {
     /// What may be done.
     pub mode: Mode,
     /// The mission at stake.
-    pub mission: MissionName,
+    pub mission: Cow<'p, MissionName>,
     layers: [Option<&'p Map<String, Value>>; 3],
 }
 
@@ -174,12 +175,12 @@ impl Policy {
     /// What holds for `agent`: default, then its mission, then itself, key by key; `ask` if no layer says a mode.
     ///
     /// Its mission is the one that its entry under `agents` names, else the registry's, else its own name.
-    pub fn resolve<'p>(&'p self, agent: &AgentName, spec: Option<&AgentSpec>) -> Resolved<'p> {
+    pub fn resolve<'p>(&'p self, agent: &AgentName, spec: Option<&'p AgentSpec>) -> Resolved<'p> {
         let own = self.agents.get(agent);
         let named = own.and_then(|layer| layer.mission.as_ref()).or_else(|| spec?.mission.as_ref());
         let (mission, mission_layer) = match named {
-            Some(mission) => (mission.clone(), self.missions.get(mission)),
-            None => (MissionName::from(agent), self.missions.get(agent.as_str())),
+            Some(mission) => (Cow::Borrowed(mission), self.missions.get(mission)),
+            None => (Cow::Owned(MissionName::from(agent)), self.missions.get(agent.as_str())),
         };
         let layers = [Some(&self.default_policy), mission_layer, own];
         let mode = layers.iter().rev().flatten().find_map(|layer| layer.mode).unwrap_or(Mode::Ask);

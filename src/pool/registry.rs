@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -150,7 +150,8 @@ fn is_falsy(document: &Value) -> bool {
 /// policy's `agents` and `substitutions`. Warnings, since files in use hold leftovers of agents that went.
 pub fn dangling_names(registry: &Registry, policy: &Policy) -> (Vec<Problem>, Vec<Problem>) {
     const MESSAGE: &str = "no agent of the fleet has this name";
-    let known = |name: &AgentName| registry.fleet.contains_key(name);
+    let fleet: HashSet<&str> = registry.fleet.keys().map(AgentName::as_str).collect();
+    let known = |name: &AgentName| fleet.contains(name.as_str());
     let (mut in_registry, mut in_policy) = (Problems::default(), Problems::default());
     let top = At::Top;
     for (name, spec) in &registry.fleet {

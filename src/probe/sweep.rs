@@ -8,6 +8,11 @@
 //! as long as no more than 4,096 are silent. If few descriptors leave fewer slots, it takes longer, and
 //! those that were silent the last time are asked last, so that they delay nobody but themselves.
 //!
+//! **Not all at the same instant.** 4,096 probes begun at once on a busy machine wait for *our* processor, and their
+//! deadlines run meanwhile: healthy agents would look silent. So at most [`YOUNG_MAX`] probes are in
+//! their first tenth of a second; the silent ones leave these places quickly, so that even a
+//! fleet without any answer is begun at 2,560 probes a second.
+//!
 //! **How many connections are kept.** What the slots leave of the budget; beyond that, gateways are asked on a
 //! new connection each time. The first addresses in alphabetical order keep theirs, so that it is the same ones
 //! every time.
@@ -17,7 +22,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::address;
 use super::answer::{GatewayAnswer, GatewayFault, Shortage, UnitAnswer, UnitSilence};
@@ -25,6 +32,11 @@ use super::descriptors::DescriptorBudget;
 use super::http::{Connection, HttpProber};
 use super::systemd::Systemd;
 use crate::pool::{AgentName, Timestamp};
+
+/// Probes at a time that have neither ended nor been under way for [`YOUNG_FOR`].
+const YOUNG_MAX: usize = 256;
+/// After this a probe waits for the other side, and costs us a slot but no work.
+const YOUNG_FOR: Duration = Duration::from_millis(100);
 
 /// Tells the time; the gateway's clock in earnest.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -160,28 +172,23 @@ impl Sweeper {
         }
         let mut answers = BTreeMap::new();
         let mut silent: HashSet<Arc<str>> = HashSet::new();
-        let mut waiting = order.iter().enumerate();
+        let young = Arc::new(Semaphore::new(YOUNG_MAX));
+        let mut waiting = order.iter().enumerate().peekable();
         let mut running: JoinSet<(usize, Timed<GatewayAnswer>)> = JoinSet::new();
         loop {
-            while running.len() < slots
-                && let Some((index, (url, _))) = waiting.next()
-            {
-                let (http, clock, url) = (self.http.clone(), self.clock.clone(), (*url).to_owned());
-                let connection = match address::parse(&url) {
-                    Ok(parsed) if kept.contains(&parsed.origin().ascii_serialization()) => Connection::Kept,
-                    Ok(_) | Err(_) => Connection::Fresh,
-                };
-                running.spawn(async move {
-                    let begun = clock();
-                    let answer = http.probe_within(&url, http.deadline(), connection).await;
-                    (index, Timed { answer, begun, ended: clock() })
-                });
-            }
-            match running.join_next().await {
-                None => break,
-                // A defect in one probe: its address gets its answer below, and the others go on.
-                Some(Err(_)) => {}
-                Some(Ok((index, timed))) => {
+            tokio::select! {
+                Ok(permit) = young.clone().acquire_owned(), if waiting.peek().is_some() && running.len() < slots => {
+                    let Some((index, (url, _))) = waiting.next() else { continue };
+                    let connection = match address::parse(url) {
+                        Ok(parsed) if kept.contains(&parsed.origin().ascii_serialization()) => Connection::Kept,
+                        Ok(_) | Err(_) => Connection::Fresh,
+                    };
+                    let one = ask_gateway(self.http.clone(), self.clock.clone(), (*url).to_owned(), connection, permit);
+                    running.spawn(async move { (index, one.await) });
+                }
+                Some(ended) = running.join_next() => {
+                    // A defect breaks one probe off: its address gets its answer below, and the others go on.
+                    let Ok((index, timed)) = ended else { continue };
                     let (url, agents) = order[index];
                     if matches!(timed.answer, GatewayAnswer::Unreachable { why: GatewayFault::Silent(_) }) {
                         silent.insert(url.into());
@@ -189,6 +196,7 @@ impl Sweeper {
                     answers.insert(url, timed);
                     tell(agents);
                 }
+                else => break,
             }
         }
         *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = silent;
@@ -214,6 +222,26 @@ impl Sweeper {
         tell(units.values().sum());
         Some(Timed { answer, begun, ended: (self.clock)() })
     }
+}
+
+/// One gateway's answer. Gives `young` back as soon as the probe has ended or only waits for the other side.
+async fn ask_gateway(
+    http: HttpProber,
+    clock: Clock,
+    url: String,
+    connection: Connection,
+    young: OwnedSemaphorePermit,
+) -> Timed<GatewayAnswer> {
+    let begun = clock();
+    let mut probe = Box::pin(http.probe_within(&url, http.deadline(), connection));
+    let answer = match timeout(YOUNG_FOR, &mut probe).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            drop(young);
+            probe.await
+        }
+    };
+    Timed { answer, begun, ended: clock() }
 }
 
 impl Signals {

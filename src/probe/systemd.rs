@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -52,6 +53,9 @@ pub fn has_service_manager(root: &Path) -> bool {
     root.join("run/systemd/system").symlink_metadata().is_ok_and(|found| found.is_dir())
 }
 
+/// One call under way: the names it asks for, and their answers.
+type ChunkCall<'a> = BoxFuture<'a, (&'a [&'a str], Vec<UnitAnswer>)>;
+
 /// Asks systemd about units.
 #[derive(Clone, Debug)]
 pub struct Systemd {
@@ -89,9 +93,12 @@ impl Systemd {
             }
         }
         let names: Vec<&str> = asked.keys().map(String::as_str).collect();
-        let mut calls = stream::iter(names.chunks(UNITS_MAX))
-            .map(|chunk| async move { (chunk, self.chunk(chunk, until, deadline).await) })
-            .buffer_unordered(CALLS_MAX);
+        // Boxed: the compiler cannot prove a stream of borrowing futures to be fit for every task.
+        let calls = names
+            .chunks(UNITS_MAX)
+            .map(|chunk| Box::pin(async move { (chunk, self.chunk(chunk, until, deadline).await) }) as ChunkCall<'_>)
+            .collect::<Vec<_>>();
+        let mut calls = stream::iter(calls).buffer_unordered(CALLS_MAX);
         while let Some((chunk, found)) = calls.next().await {
             for (full, answer) in chunk.iter().zip(found) {
                 for unit in &asked[*full] {

@@ -159,6 +159,13 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
+    /// The command's argument vector and timeout, as its spec file has them: what it was is known also after the
+    /// configuration has changed.
+    pub fn command(&self) -> Result<(Vec<String>, Duration), RevivalError> {
+        let spec = Spec::read(&self.path)?;
+        Ok((spec.argv, Duration::from_millis(spec.timeout_ms)))
+    }
+
     /// Makes the folder of `name` with all that the shim needs, and makes it durable in `runs`; commit *running* only
     /// after. Blocks on two fsyncs. [`RevivalError::FolderExists`] if a crash left one: take the next attempt.
     pub fn create(runs: &Path, name: &RunName, spec: &CommandSpec) -> Result<Self, RevivalError> {

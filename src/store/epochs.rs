@@ -13,22 +13,21 @@ pub async fn raise(
     execution_id: &str,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
+    let raise = sql("INSERT INTO epochs (mission, agent, epoch, raised_at, execution_id)
+         SELECT $1, $2, COALESCE(MAX(epoch), 0) + 1, $3, $4 FROM epochs WHERE mission = $1 AND agent = $2
+         ON CONFLICT (execution_id, mission, agent) DO NOTHING RETURNING epoch")
+    .bind(mission.as_str().to_owned())
+    .bind(agent.as_str().to_owned())
+    .bind(now.as_millis())
+    .bind(execution_id.to_owned());
+    if let Some(epoch) = row::number(tx, raise).await? {
+        return Ok(epoch);
+    }
     let raised = sql("SELECT epoch FROM epochs WHERE execution_id = $1 AND mission = $2 AND agent = $3")
         .bind(execution_id.to_owned())
         .bind(mission.as_str().to_owned())
         .bind(agent.as_str().to_owned());
-    if let Some(epoch) = row::number(tx, raised).await? {
-        return Ok(epoch);
-    }
-    let epoch = current(tx, mission, agent).await? + 1;
-    let insert = sql("INSERT INTO epochs (mission, agent, epoch, raised_at, execution_id) VALUES ($1, $2, $3, $4, $5)")
-        .bind(mission.as_str().to_owned())
-        .bind(agent.as_str().to_owned())
-        .bind(epoch)
-        .bind(now.as_millis())
-        .bind(execution_id.to_owned());
-    tx.insert("epochs", execution_id, insert).await?;
-    Ok(epoch)
+    Ok(row::number(tx, raised).await?.unwrap_or(0))
 }
 
 /// The epoch in force; 0 before the first.

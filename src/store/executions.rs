@@ -156,9 +156,14 @@ pub async fn live(db: &mut impl Reads) -> Result<Vec<ExecutionRow>, StoreError> 
 
 /// The live execution that has `agent` as its target or its substitute.
 pub async fn live_touching(db: &mut impl Reads, agent: &AgentName) -> Result<Option<ExecutionRow>, StoreError> {
+    // Two searches, each over its own partial index; one with OR would read every live execution.
     let select = sql("SELECT id, incident_id, request_id, agent, substitute, state, run, created_at, updated_at, body
-         FROM executions WHERE state IN ('ready', 'running', 'done', 'unknown')
-             AND (agent = $1 OR (substitute = $1 AND substitute IS NOT NULL)) ORDER BY created_at LIMIT 1");
+             FROM executions WHERE state IN ('ready', 'running', 'done', 'unknown') AND agent = $1
+         UNION ALL
+         SELECT id, incident_id, request_id, agent, substitute, state, run, created_at, updated_at, body
+             FROM executions WHERE state IN ('ready', 'running', 'done', 'unknown')
+                 AND substitute IS NOT NULL AND substitute = $1
+         LIMIT 1");
     row::optional(db, select.bind(agent.as_str().to_owned())).await
 }
 

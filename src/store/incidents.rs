@@ -72,11 +72,13 @@ pub async fn update<B: Serialize + Sync>(
     tx: &mut Tx,
     id: &str,
     mission: &MissionName,
+    stand_in: Option<&AgentName>,
     body: &B,
 ) -> Result<(), StoreError> {
-    let update = sql("UPDATE incidents SET mission = $2, body = $3 WHERE id = $1 AND state = 'open'")
+    let update = sql("UPDATE incidents SET mission = $2, stand_in = $3, body = $4 WHERE id = $1 AND state = 'open'")
         .bind(id.to_owned())
         .bind(mission.as_str().to_owned())
+        .bind(stand_in.map(|agent| agent.as_str().to_owned()))
         .bind(to_json("incidents", id, body)?);
     tx.update("incidents", id, "open", update).await
 }
@@ -115,6 +117,12 @@ pub async fn open_of(db: &mut impl Reads, agent: &AgentName) -> Result<Option<In
     let select = sql("SELECT id, agent, mission, state, opened_at, closed_at, body FROM incidents
          WHERE agent = $1 AND state = 'open'");
     row::optional(db, select.bind(agent.as_str().to_owned())).await
+}
+
+/// The dead agent for which `agent` stands in at present, if there is one.
+pub async fn stood_in_for_by(db: &mut impl Reads, agent: &AgentName) -> Result<Option<String>, StoreError> {
+    let select = sql("SELECT agent FROM incidents WHERE stand_in = $1 AND state = 'open' LIMIT 1");
+    row::text(db, select.bind(agent.as_str().to_owned())).await
 }
 
 /// The agent's incidents, the newest first; of all agents with `None`.

@@ -5,7 +5,7 @@
 //! body beside the columns that queries, indexes and guards need. A function that changes something
 //! takes the transaction ([`Tx`]); one that reads takes anything that can be read from ([`Reads`]).
 //!
-//! * [`Store::write`]: one writer task, jobs that wait together commit together, each in a savepoint;
+//! * [`Store::write`]: one writer, jobs that wait together commit together, each in a savepoint;
 //! * every change of a state is guarded by the state it expects, and says so if it found another;
 //! * unique indexes hold what must never be twice: one open incident per agent, one pending request
 //!   and one live execution per incident, one input per id;

@@ -63,7 +63,7 @@ impl Store {
         let migrated = schema::migrate(&mut connection, path).await;
         connection.close().await?;
         migrated?;
-        let writer = Writer::start(write).await?;
+        let writer = Writer::start(write, path).await?;
         Ok(Self { reader: Reader::connect(path, &options).await?, writer })
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
@@ -74,7 +74,33 @@ fn check_file(path: &Path, owners: &[u32]) -> Result<(), StoreError> {
         return Err(StoreError::Unsafe { path: path.to_owned(), why });
     }
     check_owner(path, &seen, owners)?;
-    refuse_mode(path, &seen, 0o077, "others can read or change the store; `chmod 600` it")
+    refuse_mode(path, &seen, 0o077, "others can read or change the store; `chmod 600` it")?;
+    refuse_foreign_log(path)
+}
+
+/// Where the version of a database's format stands, and what says "no write-ahead log".
+const FORMAT_AT: u64 = 18;
+const FORMAT_WITHOUT_LOG: u8 = 1;
+
+/// SQLite would apply a write-ahead log that lies beside a database to it, whosever log it is. After
+/// a kill there is one, and whoever then puts a backup in place of the file leaves it there. A
+/// backup has no log, and its format says so: then a log beside it is another store's.
+fn refuse_foreign_log(path: &Path) -> Result<(), StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    let log = PathBuf::from(name);
+    if !log.symlink_metadata().is_ok_and(|seen| seen.len() > 0) {
+        return Ok(());
+    }
+    let mut format = [0];
+    let read = File::open(path).and_then(|file| file.read_at(&mut format, FORMAT_AT));
+    if read.map_err(StoreError::io("read", path))? == 0 || format != [FORMAT_WITHOUT_LOG] {
+        return Ok(());
+    }
+    let why = "it is the write-ahead log of another store, which would spoil the backup put beside it; \
+               remove it and the -shm file"
+        .to_owned();
+    Err(StoreError::Unsafe { path: log, why })
 }
 
 fn check_owner(path: &Path, seen: &Metadata, owners: &[u32]) -> Result<(), StoreError> {

@@ -64,6 +64,8 @@ pub struct NewRequest<'a, B> {
     pub mission: &'a MissionName,
     /// `agent:mission:unix-seconds`.
     pub approval_key: &'a str,
+    /// The second in that key.
+    pub key_second: i64,
     /// A code that [`give_code`] has given.
     pub code: &'a str,
     /// When it was made.
@@ -89,13 +91,14 @@ pub struct RequestChange<'a, B> {
 pub async fn insert<B: Serialize + Sync>(tx: &mut Tx, new: NewRequest<'_, B>) -> Result<(), StoreError> {
     let body = to_json("requests", new.id, new.body)?;
     let insert = sql("INSERT INTO requests
-             (id, incident_id, agent, mission, approval_key, code, state, created_at, body)
-         VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8)")
+             (id, incident_id, agent, mission, approval_key, key_second, code, state, created_at, body)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $9)")
     .bind(new.id.to_owned())
     .bind(new.incident_id.to_owned())
     .bind(new.agent.as_str().to_owned())
     .bind(new.mission.as_str().to_owned())
     .bind(new.approval_key.to_owned())
+    .bind(new.key_second)
     .bind(new.code.to_owned())
     .bind(new.created_at.as_millis())
     .bind(body);
@@ -155,11 +158,11 @@ pub async fn of_incident(db: &mut impl Reads, incident_id: &str) -> Result<Vec<R
     row::all(db, select.bind(incident_id.to_owned())).await
 }
 
-/// The agent's newest request, whatever became of it: the next key's second lies past its own.
-pub async fn last_of(db: &mut impl Reads, agent: &AgentName) -> Result<Option<RequestRow>, StoreError> {
-    let select = sql("SELECT id, incident_id, agent, mission, approval_key, code, state, created_at, expires_at,
-             closed_at, body FROM requests WHERE agent = $1 ORDER BY created_at DESC, id DESC LIMIT 1");
-    row::optional(db, select.bind(agent.as_str().to_owned())).await
+/// The largest second in the keys of the agent's requests; the next key lies past it, whatever the
+/// clock says.
+pub async fn last_key_second(db: &mut impl Reads, agent: &AgentName) -> Result<Option<i64>, StoreError> {
+    let select = sql("SELECT MAX(key_second) FROM requests WHERE agent = $1");
+    row::number(db, select.bind(agent.as_str().to_owned())).await
 }
 
 /// Gives `code` to a request; false if it was given before and has not been purged since.

@@ -1,1 +1,43 @@
-//! Placeholder, replaced as the room is built.
+//! Every message a person reads: a value goes in, text comes out (and the answers that buttons are
+//! made of). Pure: `now` and the zone are arguments, and equal values give equal texts.
+//!
+//! Two rules hold for all of them. A message never claims more than the store knows (invariant 8):
+//! "approved" is not "restarted", and "restarted" is not "alive". And whatever others supplied
+//! passes [`harmless`] before it reaches a terminal or a chat (invariant 11).
+//!
+//! * [`card()`]: a request, pending or closed, and how to answer it;
+//! * [`notice()`]: what people are told of an event;
+//! * [`answer_to`], [`refusal`], [`Reply`], [`stranger`], [`misunderstood`]: what a speaker is answered;
+//! * [`Alarm`]: what is wrong with the gateway itself;
+//! * [`explain()`], [`status_text`], [`pending_text`], [`journal_line`]: what is read on demand.
+
+mod alarm;
+mod answer;
+mod card;
+mod explain;
+mod happened;
+mod journal;
+mod notice;
+mod phrase;
+mod plain;
+mod setting;
+mod status;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+pub use alarm::Alarm;
+pub use answer::{Reply, answer_to, misunderstood, refusal, stranger};
+pub use card::{AnswerOption, Card, CardFacts, answers, card};
+pub use explain::{Explained, explain};
+pub use happened::happened;
+pub use journal::{history_line, journal_line};
+pub use notice::{Notice, Urgency, notice, speaks_of};
+pub use plain::{REASON_MAX, SHORT_MAX, WIDTH, harmless};
+pub use setting::{HoldInfo, Setting, request_message};
+pub use status::{
+    AlarmView, HealthCounts, IncidentView, LiveExecution, PendingView, StatusView, SweepView, TaskView, pending_text,
+    status_text,
+};
+pub use time::{clock_time, human};

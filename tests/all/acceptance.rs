@@ -25,9 +25,10 @@ fn plan_for(name: &str, registry: &Registry, policy: &Policy, healthy: &[&str], 
     let name = agent(name);
     let reasons = [Reason::GatewayUnreachable];
     let local_hosts = LocalHosts::default();
-    let dead = vec![Dead { agent: &name, reasons: &reasons, timeout_seconds: Some(600) }];
-    let plan = Planner { registry, policy, local_hosts: &local_hosts }
-        .plan(dead, |candidate| healthy.contains(&candidate.as_str()));
+    let dead =
+        vec![Dead { agent: &name, spec: registry.fleet.get(&name), reasons: &reasons, timeout_seconds: Some(600) }];
+    let plan =
+        Planner { policy, local_hosts: &local_hosts }.plan(dead, |candidate| healthy.contains(&candidate.as_str()));
     assert_eq!(plan.len(), 1);
     check(&plan[0]);
 }

@@ -16,7 +16,7 @@ pub struct StateFile {
     folder: PathBuf,
     temporary: PathBuf,
     file: File,
-    _lock: File,
+    lock: File,
 }
 
 impl StateFile {
@@ -45,7 +45,7 @@ impl StateFile {
         }
         let temporary = folder.join(format!(".{name}.new"));
         let file = options.open(&temporary).with_context(context)?;
-        Ok(Self { path, folder, temporary, file, _lock: lock })
+        Ok(Self { path, folder, temporary, file, lock })
     }
 
     /// Puts `text` in place of what was there: whole, or not at all.
@@ -66,6 +66,8 @@ impl Drop for StateFile {
     fn drop(&mut self) {
         // Gone already if it took the state's place; under the lock it can only be our own.
         let _ = std::fs::remove_file(&self.temporary);
+        // Said aloud, since a child that was just forked elsewhere still holds the descriptor until it execs.
+        let _ = self.lock.unlock();
     }
 }
 

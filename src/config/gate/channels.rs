@@ -130,7 +130,7 @@ impl Channels {
             let trail: Trail = keys.into_iter().map(|key| Step::Key(key.to_owned())).collect();
             for person in &audience.people {
                 let known = people.iter().map(|person| person.id.as_str());
-                match people.iter().find(|known| known.id == *person) {
+                match people.iter().find(|known| known.id.as_str() == person) {
                     None => {
                         let hint = suggest(person, known.collect::<Vec<_>>());
                         notes.error(&trail, format!("`{}`: {person:?} is not in `people`{hint}", spell(&trail)));
@@ -209,7 +209,7 @@ fn read_chats(section: Section<'_>) -> BTreeMap<String, Chat> {
             Some(_) => own.error("chat", "is no chat id; write the number, negative for groups, without quotes"),
             None => own.error("chat", "is missing; write the chat's numeric id, negative for groups"),
         }
-        if topic.is_some_and(|topic| !topic.as_i64().is_some_and(|topic| topic > 0)) {
+        if topic.is_some_and(|topic| topic.as_i64().is_none_or(|topic| topic <= 0)) {
             own.error("topic", "is no topic id; write the number of the topic, or remove the line");
         }
         own.finish();

@@ -25,7 +25,9 @@ pub use channels::{Audience, Channels, Chat, Nostr, NostrStyle, Telegram, Termin
 pub use command::{NameFilter, Placeholder, RestartTemplate, SubstituteCommand, SystemctlRestart};
 pub use files::{Files, Store};
 pub use log::{Log, LogFormat, LogLevel};
-pub use people::{Approves, BusRole, Participant, PeopleSeen, Person};
+pub use people::{BusRole, Participant, PeopleSeen, Person};
+
+pub use crate::approval::Approves;
 pub use schedule::{HeartbeatUrl, Schedule};
 pub use timing::{Retention, Timing};
 

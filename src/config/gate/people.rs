@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::log::word;
 use super::npub;
+use crate::approval::{Approves, PersonId};
 use crate::config::Lookup;
 use crate::config::report::{Notes, Trail, spell};
 use crate::config::section::{Section, kind};
@@ -17,8 +18,8 @@ use crate::pool::MissionName;
 /// One entry of `people`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
-    /// The key of the entry; the characters of an agent's name.
-    pub id: String,
+    /// The key of the entry.
+    pub id: PersonId,
     /// The user of this machine, as the kernel tells it; absent too when a named user is unknown.
     pub uid: Option<u32>,
     /// The numeric Telegram id.
@@ -29,25 +30,6 @@ pub struct Person {
     pub approves: Approves,
     /// Who the person is on the bus of a mission; authorises nothing.
     pub participant: BTreeMap<MissionName, Participant>,
-}
-
-/// For which missions somebody may decide.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Approves {
-    /// `'*'`
-    All,
-    /// These; may be none.
-    Missions(BTreeSet<MissionName>),
-}
-
-impl Approves {
-    /// Whether `mission` is among them.
-    pub fn covers(&self, mission: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Missions(these) => these.contains(mission),
-        }
-    }
 }
 
 /// Who a person is on the bus of a mission.
@@ -94,7 +76,7 @@ impl PeopleSeen {
             .into_iter()
             .filter(|name| notes.has_error_under(&crate::config::report::below(&trail, name)))
             .collect();
-        let people = people.into_iter().filter(|person| !unclear.contains(&person.id)).collect();
+        let people = people.into_iter().filter(|person| !unclear.contains(person.id.as_str())).collect();
         Some(Self { people, unclear })
     }
 
@@ -103,7 +85,7 @@ impl PeopleSeen {
     pub fn narrow(&self, before: &[Person]) -> Vec<Person> {
         let mut left = Vec::new();
         for old in before {
-            if self.unclear.contains(&old.id) {
+            if self.unclear.contains(old.id.as_str()) {
                 left.push(old.clone());
             } else if let Some(new) = self.people.iter().find(|new| new.id == old.id) {
                 left.push(Person {
@@ -133,18 +115,22 @@ pub(super) fn read(section: Section<'_>, users: &dyn Lookup) -> Vec<Person> {
     let mut people = Vec::new();
     let mut claims = Claims::new();
     for (name, value) in section.entries() {
-        if let Err(why) = MissionName::new(name) {
-            section.notes.error(&section.at(name), format!("`people`: {name:?} is no name for a person: {why}"));
-            continue;
-        }
-        people.push(read_person(name, Section::new(Some(value), section.at(name), section.notes), users, &mut claims));
+        let id = match PersonId::new(name) {
+            Ok(id) => id,
+            Err(why) => {
+                section.notes.error(&section.at(name), format!("`people`: {name:?} is no name for a person: {why}"));
+                continue;
+            }
+        };
+        people.push(read_person(id, Section::new(Some(value), section.at(name), section.notes), users, &mut claims));
     }
     people
 }
 
-fn read_person(name: &str, mut section: Section<'_>, users: &dyn Lookup, claims: &mut Claims) -> Person {
+fn read_person(id: PersonId, mut section: Section<'_>, users: &dyn Lookup, claims: &mut Claims) -> Person {
+    let name = id.as_str();
     let person = Person {
-        id: name.to_owned(),
+        id: id.clone(),
         uid: read_local_user(name, &mut section, users, claims),
         telegram: read_telegram(name, &mut section, claims),
         nostr: read_nostr(name, &mut section, claims),

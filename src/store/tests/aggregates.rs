@@ -16,7 +16,8 @@ async fn an_agent_has_one_open_incident() {
     job!(store, |tx| open_incident(tx, "i1", "ada").await).unwrap();
     let second = job!(store, |tx| open_incident(tx, "i2", "ada").await);
     assert!(matches!(second, Err(StoreError::Taken { table: "incidents", .. })), "{second:?}");
-    job!(store, |tx| incidents::update(tx, "i1", &mission("archive"), &json!({"v": 1, "held": true})).await).unwrap();
+    job!(store, |tx| incidents::update(tx, "i1", &mission("archive"), None, &json!({"v": 1, "held": true})).await)
+        .unwrap();
     job!(store, |tx| close(tx, "i1", IncidentPhase::Recovered, at(9), &json!({})).await).unwrap();
     let again = job!(store, |tx| close(tx, "i1", IncidentPhase::Gone, at(9), &json!({})).await).unwrap_err();
     assert_eq!(again.to_string(), "incidents i1: expected open, found recovered");
@@ -59,7 +60,7 @@ async fn an_incident_asks_once_at_a_time_and_a_request_ends_once() {
     assert_eq!(requests::load(&mut read, "r1").await.unwrap().unwrap().closed_at, Some(at(5)));
     assert_eq!(requests::pending(&mut read).await.unwrap().len(), 1);
     assert_eq!(requests::of_incident(&mut read, "i1").await.unwrap().len(), 2);
-    assert_eq!(requests::last_of(&mut read, &agent("ada")).await.unwrap().unwrap().id, "r2");
+    assert_eq!(requests::last_key_second(&mut read, &agent("ada")).await.unwrap(), Some(2));
 }
 
 #[tokio::test]

@@ -72,6 +72,7 @@ async fn ask(tx: &mut Tx, id: &str, incident_id: &str, who: &str, key: &str) -> 
         agent: &agent(who),
         mission: &mission("forge"),
         approval_key: key,
+        key_second: key.rsplit(':').next().and_then(|second| second.parse().ok()).unwrap_or(0),
         code: "K7M2QX",
         created_at: at(2),
         body: &serde_json::json!({"v": 1}),

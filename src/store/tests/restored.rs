@@ -102,3 +102,25 @@ async fn a_backup_is_whole_stamped_private_and_overwrites_nothing() {
     let verified = journal::verify(&mut read, |_, _| {}).await.unwrap();
     assert!(matches!(verified, journal::Verified::Whole { head } if head.seq == 1));
 }
+
+#[tokio::test]
+async fn a_backup_put_beside_the_log_of_a_killed_store_is_refused_before_the_log_spoils_it() {
+    let place = Place::new();
+    let store = place.open().await;
+    let to = place.folder.path().join("copy.db");
+    backup(store.reader(), &to, at(99)).await.unwrap();
+    job!(store, |tx| meta::set(tx, "a", "b").await).unwrap();
+    let log = place.file().with_file_name("lazarus.db-wal");
+    let left_by_a_kill = fs::read(&log).unwrap();
+    store.close().await.unwrap();
+    fs::write(&log, &left_by_a_kill).unwrap();
+    place.open().await.close().await.unwrap();
+
+    fs::write(&log, &left_by_a_kill).unwrap();
+    fs::copy(&to, place.file()).unwrap();
+    let refused = Store::open(&place.file(), OpenOptions::default()).await.err();
+    assert!(matches!(&refused, Some(StoreError::Unsafe { path, .. }) if *path == log), "{refused:?}");
+    assert!(Store::open_read_only(&place.file()).await.is_err());
+    fs::remove_file(&log).unwrap();
+    assert_eq!(start(&place).await.restored, Restored::Stamped);
+}

@@ -131,3 +131,13 @@ fn every_rule_stands_in_the_documentation() {
         assert!(page.contains(&format!("`{}`", rule.name)), "docs/compatibility.md does not explain `{}`", rule.name);
     }
 }
+
+#[test]
+fn the_shipped_policy_is_that_of_the_cases() {
+    let shipped = include_str!("../../../config/resurrection_pool.json");
+    let shipped = lazarus_gate::config::json_to_value(shipped).expect("sound JSON");
+    let file: Value = serde_json::from_str(include_str!("../../vectors/pool.json")).expect("sound JSON");
+    let cases = file["cases"].as_array().expect("a list of cases");
+    let case = cases.iter().find(|case| case["id"] == "resolve_policy-001").expect("the case is there");
+    assert_eq!(shipped, case["input"]["policy"]);
+}

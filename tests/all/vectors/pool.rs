@@ -123,11 +123,12 @@ fn plan_resurrections(input: &Value) -> Answer {
     }
     let dead = downs.iter().rev().filter(|(_, down)| down.dead).map(|(agent, down)| Dead {
         agent,
+        spec: registry.fleet.get(agent),
         reasons: &down.reasons,
         timeout_seconds: down.timeout_seconds,
     });
     let local_hosts = LocalHosts::default();
-    let planner = Planner { registry: &registry, policy: &policy, local_hosts: &local_hosts };
+    let planner = Planner { policy: &policy, local_hosts: &local_hosts };
     let is_healthy = |agent: &AgentName| healths.get(agent).is_some_and(|health| health.healthy);
     Ok(plan_json(&planner.plan(dead.collect(), is_healthy), &policy, adapt::now(input)?))
 }
@@ -233,11 +234,16 @@ fn ticks(input: &Value) -> Answer {
             unhealthy_for.insert(agent.to_string(), json!(detection.unhealthy_for_seconds));
             if detection.dead {
                 dead_names.push(agent.to_string());
-                dead.push(Dead { agent, reasons: &health.reasons, timeout_seconds: Some(timeout) });
+                dead.push(Dead {
+                    agent,
+                    spec: registry.fleet.get(*agent),
+                    reasons: &health.reasons,
+                    timeout_seconds: Some(timeout),
+                });
             }
         }
         let local_hosts = LocalHosts::default();
-        let planner = Planner { registry: &registry, policy: &policy, local_hosts: &local_hosts };
+        let planner = Planner { policy: &policy, local_hosts: &local_hosts };
         let plan = planner.plan(dead, |agent| health.get(agent).is_some_and(|health| health.healthy));
         let healthy: Vec<_> = health.iter().filter(|(_, health)| health.healthy).map(|(agent, _)| agent).collect();
         rows.push(json!({

@@ -71,10 +71,14 @@ CREATE TABLE incidents (
     state     TEXT    NOT NULL CHECK (state IN ('open', 'recovered', 'gone')),
     opened_at INTEGER NOT NULL,
     closed_at INTEGER,
+    stand_in  TEXT,
     body      TEXT    NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX incidents_one_open ON incidents (agent) WHERE state = 'open';
+CREATE INDEX incidents_stand_in ON incidents (stand_in) WHERE state = 'open' AND stand_in IS NOT NULL;
 CREATE INDEX incidents_agent ON incidents (agent, opened_at);
+CREATE INDEX incidents_open ON incidents (opened_at, id) WHERE state = 'open';
+CREATE INDEX incidents_opened ON incidents (opened_at, id);
 
 CREATE TABLE requests (
     id           TEXT    NOT NULL PRIMARY KEY,
@@ -82,6 +86,7 @@ CREATE TABLE requests (
     agent        TEXT    NOT NULL,
     mission      TEXT    NOT NULL,
     approval_key TEXT    NOT NULL UNIQUE,
+    key_second   INTEGER NOT NULL,
     code         TEXT    NOT NULL,
     state        TEXT    NOT NULL CHECK (state IN ('pending', 'approved', 'denied', 'expired', 'withdrawn')),
     created_at   INTEGER NOT NULL,
@@ -93,7 +98,7 @@ CREATE UNIQUE INDEX requests_one_pending ON requests (incident_id) WHERE state =
 CREATE INDEX requests_pending ON requests (created_at) WHERE state = 'pending';
 CREATE INDEX requests_incident ON requests (incident_id, created_at);
 CREATE INDEX requests_code ON requests (code, created_at);
-CREATE INDEX requests_agent ON requests (agent, created_at);
+CREATE INDEX requests_agent ON requests (agent, key_second);
 
 -- Every code given, so that none is given again while somebody may still remember it.
 CREATE TABLE codes (
@@ -135,6 +140,7 @@ CREATE UNIQUE INDEX executions_one_target ON executions (agent)
 CREATE UNIQUE INDEX executions_one_substitute ON executions (substitute)
     WHERE state IN ('ready', 'running', 'done', 'unknown') AND substitute IS NOT NULL;
 CREATE INDEX executions_incident ON executions (incident_id, created_at);
+CREATE INDEX executions_runs ON executions (updated_at) WHERE run IS NOT NULL;
 CREATE INDEX executions_request ON executions (request_id) WHERE request_id IS NOT NULL;
 
 CREATE TABLE messages (
@@ -156,6 +162,7 @@ CREATE TABLE messages (
 ) STRICT;
 CREATE INDEX messages_due ON messages (channel, priority, created_at) WHERE state = 'due';
 CREATE UNIQUE INDEX messages_one_due_edit ON messages (copy) WHERE state = 'due' AND copy IS NOT NULL;
+CREATE INDEX messages_over ON messages (created_at) WHERE state <> 'due' AND kind <> 'card';
 CREATE INDEX messages_copy ON messages (copy) WHERE copy IS NOT NULL;
 CREATE INDEX messages_about ON messages (about) WHERE about IS NOT NULL;
 

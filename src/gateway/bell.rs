@@ -1,0 +1,57 @@
+use tokio::sync::{Notify, watch};
+
+/// Wakes tasks earlier than their period would. The store is the only thing the tasks share: a
+/// ring that is lost costs time, never work.
+#[derive(Debug)]
+pub struct Bells {
+    /// An input was appended.
+    pub inbox: Notify,
+    /// Something about a case may have changed.
+    pub plan: Notify,
+    /// An execution may have become ready.
+    pub revive: Notify,
+    /// A message may be due.
+    pub deliver: Notify,
+    /// The files may have changed (SIGHUP).
+    pub reload: Notify,
+    stopping: watch::Sender<bool>,
+}
+
+impl Default for Bells {
+    fn default() -> Self {
+        Self {
+            inbox: Notify::new(),
+            plan: Notify::new(),
+            revive: Notify::new(),
+            deliver: Notify::new(),
+            reload: Notify::new(),
+            stopping: watch::Sender::new(false),
+        }
+    }
+}
+
+impl Bells {
+    /// Something was committed that any task may want to see.
+    pub fn committed(&self) {
+        self.plan.notify_one();
+        self.revive.notify_one();
+        self.deliver.notify_one();
+    }
+
+    /// Tells every task to finish what is in hand and stop.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Whether that was told.
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Ends when that is told.
+    pub async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender lives as long as `self`, so an error cannot come.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+}

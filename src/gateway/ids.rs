@@ -1,0 +1,44 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rand::Rng as _;
+
+use crate::approval::{Code, RequestId};
+use crate::incident::{ExecutionId, Fresh};
+use crate::pool::{IncidentId, Timestamp};
+
+/// The one source of ids and randomness.
+#[derive(Debug, Default)]
+pub struct Ids {
+    made: AtomicU32,
+}
+
+impl Ids {
+    /// An id that sorts by time, then by the order of making within this process; unique by its
+    /// random end. Letters, digits and hyphens only, since run folders are named after it.
+    pub fn id(&self, now: Timestamp) -> String {
+        let nth = self.made.fetch_add(1, Ordering::Relaxed);
+        format!("{:012x}-{nth:08x}-{:08x}", now.as_millis().max(0), self.random())
+    }
+
+    /// Ids for one step.
+    pub fn fresh(&self, now: Timestamp) -> Fresh {
+        Fresh {
+            incident: IncidentId(self.id(now)),
+            request: RequestId(self.id(now)),
+            code: Code::from_random(self.random()),
+            last_key_second: None,
+            execution: ExecutionId(self.id(now)),
+        }
+    }
+
+    /// A number from 0 up to, but not including, 1; for jitter.
+    #[expect(clippy::unused_self, reason = "the one source of randomness is a value that is handed on")]
+    pub fn share(&self) -> f64 {
+        rand::rng().random_range(0.0..1.0)
+    }
+
+    #[expect(clippy::unused_self, reason = "the one source of randomness is a value that is handed on")]
+    fn random(&self) -> u32 {
+        rand::rng().random()
+    }
+}

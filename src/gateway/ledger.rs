@@ -1,0 +1,472 @@
+//! Cases in the store: how one is loaded, moved by a pure step, and stored whole.
+//!
+//! Everything that happens to a case goes through [`Entry::apply`], inside one job of the store's
+//! writer: it reads the case and the facts in that transaction, calls the core, has the checker read
+//! the step a second time, and writes the case, its journal entries and the messages it owes people.
+//! So a crash leaves a case before its step or after it, and nothing in between.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Gateway;
+use super::in_force::InForce;
+use crate::approval::{People, PersonId, Request, RequestState, Target};
+use crate::incident::{
+    self, AgentFacts, Candidate, Case, Event, Execution, ExecutionState, Facts, Incident, IncidentState, Standing, Step,
+};
+use crate::pool::{AgentName, Health, IncidentId, Timestamp};
+use crate::store::{self, Reads, StoreError, Tx};
+use crate::wording::Setting;
+
+/// How often a step is made anew because its random code was given before. Codes are one of 2^30.
+const CODE_TRIES: u32 = 8;
+
+/// What a job looks at besides its case: read once per job, inside its transaction.
+pub struct Entry {
+    gateway: Arc<Gateway>,
+    in_force: Arc<InForce>,
+    people: People,
+    hold: Option<store::meta::Hold>,
+    expiry_waits: bool,
+    /// The moment of the job.
+    pub now: Timestamp,
+}
+
+/// A step that was stored, or was refused by the core.
+pub type Moved<R> = Result<Step, R>;
+
+impl Entry {
+    /// Reads what every case of this job has in common.
+    pub async fn open(tx: &mut Tx, gateway: &Arc<Gateway>) -> Result<Self, StoreError> {
+        let in_force = gateway.in_force();
+        let revoked = revoked(tx).await?;
+        let people = if revoked.is_empty() { in_force.people.clone() } else { in_force.people.without(&revoked) };
+        let hold = store::meta::hold(tx).await?;
+        gateway.see_hold(hold.clone());
+        Ok(Self { hold, people, in_force, expiry_waits: true, now: gateway.clock.now(), gateway: Arc::clone(gateway) })
+    }
+
+    /// Lets requests expire in this job, unless an input that may hold a vote still waits.
+    pub async fn let_expire(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
+        self.expiry_waits = store::inbox::has_earlier_unhandled(tx, self.now).await?;
+        Ok(())
+    }
+
+    /// Who counts, those left out whom the store has revoked.
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// The hold, if there is one.
+    pub fn hold(&self) -> Option<&store::meta::Hold> {
+        self.hold.as_ref()
+    }
+
+    /// How texts are to be written.
+    pub fn setting(&self) -> Setting {
+        self.gateway.setting(self.hold.as_ref())
+    }
+
+    /// Everything the core may look at when it moves this case. `seen` is a newer look at the agent
+    /// than the snapshot's.
+    pub async fn facts_of(
+        &self,
+        tx: &mut Tx,
+        agent: &AgentName,
+        incident: Option<&Incident>,
+        seen: Option<&Health>,
+    ) -> Result<Option<AgentFacts>, StoreError> {
+        let Some(member) = self.in_force.member(agent) else { return Ok(None) };
+        let of_incident = incident.map(|incident| &incident.id);
+        let mut candidates = Vec::with_capacity(member.candidates.len());
+        for name in &member.candidates {
+            let free = !touched_by_other(tx, name, of_incident).await?
+                && store::incidents::stood_in_for_by(tx, name).await?.is_none_or(|dead| dead == agent.as_str());
+            let health = match self.in_force.member(name) {
+                Some(_) => self.gateway.watches.health_of(name),
+                None => Health::Unobservable,
+            };
+            candidates.push(Candidate { agent: name.clone(), health, free });
+        }
+        let stand_in_lost = match incident.map(|incident| &incident.standing) {
+            Some(Standing::Substituted { by }) => match self.in_force.member(by) {
+                Some(stand_in) => self.gateway.watches.is_dead(by, stand_in.timeout),
+                None => true,
+            },
+            Some(
+                Standing::Open | Standing::Denied { .. } | Standing::ApprovedNotRun { .. } | Standing::Revived { .. },
+            )
+            | None => false,
+        };
+        let watch = self.gateway.watches.of(agent);
+        let (health, healthy_since) = match (seen, &watch) {
+            (Some(seen), Some(watch)) => (seen.clone(), watch.healthy_since.filter(|_| seen.is_healthy())),
+            (Some(seen), None) => (seen.clone(), None),
+            (None, Some(watch)) => (watch.health.clone(), watch.healthy_since),
+            (None, None) => (Health::Unknown("not probed yet".into()), None),
+        };
+        Ok(Some(AgentFacts {
+            mission: member.mission.clone(),
+            host: member.host.clone(),
+            local: member.local,
+            mode: member.mode,
+            health,
+            healthy_since,
+            last_healthy_at: watch.and_then(|watch| watch.last_healthy_at),
+            can_restart: member.restart.is_some(),
+            can_substitute: self.in_force.can_substitute(),
+            candidates,
+            stand_in_lost,
+            touched_by_other: touched_by_other(tx, agent, of_incident).await?,
+        }))
+    }
+
+    /// The facts around what is known of the agent, with fresh ids.
+    fn facts(&self, agent: Option<AgentFacts>) -> Facts<'_> {
+        Facts {
+            now: self.now,
+            agent,
+            on_hold: self.hold.is_some(),
+            observing: self.gateway.observing(),
+            expiry_waits: self.expiry_waits,
+            people: &self.people,
+            timing: &self.in_force.timing,
+            fresh: self.gateway.ids.fresh(self.now),
+        }
+    }
+
+    /// Moves `case` by `step` and stores the outcome whole. What the core refuses changes nothing.
+    pub async fn apply<R>(
+        &self,
+        tx: &mut Tx,
+        case: Case,
+        seen: Option<&Health>,
+        step: &(dyn Fn(Case, &Facts<'_>) -> Moved<R> + Send + Sync),
+    ) -> Result<Moved<R>, StoreError> {
+        let agent = case.incident.agent.clone();
+        let known = self.facts_of(tx, &agent, Some(&case.incident), seen).await?;
+        let mut facts = self.facts(known);
+        for _ in 0..CODE_TRIES {
+            let moved = match step(case.clone(), &facts) {
+                Ok(moved) => moved,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            if self.ids_are_free(tx, Some(&case), &moved, &mut facts).await? {
+                self.store(tx, Some(&case), &moved, &facts).await?;
+                return Ok(Ok(moved));
+            }
+        }
+        Err(invalid(&case.incident.id, "no code could be found that was not given before"))
+    }
+
+    /// Changes a case by something that is no event and that nobody can refuse: a deadline.
+    pub async fn quietly(
+        &self,
+        tx: &mut Tx,
+        case: Case,
+        change: impl FnOnce(Case) -> Step + Send,
+    ) -> Result<(), StoreError> {
+        let before = case.clone();
+        let step = change(case);
+        self.store(tx, Some(&before), &step, &self.facts(None)).await
+    }
+
+    /// Opens a case for an agent that was taken for dead, and plans it.
+    pub async fn open_case(&self, tx: &mut Tx, agent: &AgentName) -> Result<Option<Case>, StoreError> {
+        let Some(member) = self.in_force.member(agent) else { return Ok(None) };
+        let Some(known) = self.facts_of(tx, agent, None, None).await? else { return Ok(None) };
+        let facts = self.facts(Some(known.clone()));
+        let opened = incident::open(agent.clone(), member.timeout, &known, &facts);
+        self.store(tx, None, &opened, &facts).await?;
+        self.tick(tx, opened.case).await.map(Some)
+    }
+
+    /// Plans a case.
+    pub async fn tick(&self, tx: &mut Tx, case: Case) -> Result<Case, StoreError> {
+        let planned = |case, facts: &Facts<'_>| Ok::<_, std::convert::Infallible>(incident::tick(case, facts));
+        let Ok(step) = self.apply(tx, case, None, &planned).await?;
+        Ok(step.case)
+    }
+
+    /// A request's key is past the agent's last one, and its code was not given within 30 days. If
+    /// not, `facts` has other ids and the step is to be made anew: it is a pure function.
+    async fn ids_are_free(
+        &self,
+        tx: &mut Tx,
+        before: Option<&Case>,
+        step: &Step,
+        facts: &mut Facts<'_>,
+    ) -> Result<bool, StoreError> {
+        let Some(request) = &step.case.request else { return Ok(true) };
+        if before.and_then(|case| case.request.as_ref()).is_some_and(|old| old.id == request.id) {
+            return Ok(true);
+        }
+        let last = store::requests::last_key_second(tx, &request.agent).await?;
+        if last.is_some_and(|last| last >= request.key.second()) {
+            facts.fresh.last_key_second = last;
+            return Ok(false);
+        }
+        if !store::requests::give_code(tx, &request.code.to_string(), &request.id.0, self.now).await? {
+            let last = facts.fresh.last_key_second;
+            facts.fresh = self.gateway.ids.fresh(self.now);
+            facts.fresh.last_key_second = last;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Stores a step: the case, the journal, the messages.
+    async fn store(
+        &self,
+        tx: &mut Tx,
+        before: Option<&Case>,
+        step: &Step,
+        facts: &Facts<'_>,
+    ) -> Result<(), StoreError> {
+        if before == Some(&step.case) && step.events.is_empty() {
+            return Ok(());
+        }
+        if let Some(broken) = incident::broken_promises(before, step, facts).into_iter().next() {
+            return Err(invalid(&step.case.incident.id, &format!("refused to store a broken promise: {broken}")));
+        }
+        self.store_incident(tx, before, &step.case.incident).await?;
+        let old_request = before.and_then(|case| case.request.as_ref());
+        for request in step.former_request.iter().chain(&step.case.request) {
+            store_request(tx, old_request.filter(|old| old.id == request.id), request).await?;
+        }
+        let old_execution = before.and_then(|case| case.execution.as_ref());
+        for execution in step.former_execution.iter().chain(&step.case.execution) {
+            let old = old_execution.filter(|old| old.id == execution.id);
+            store_execution(tx, old, execution, self.now).await?;
+        }
+        let entries: Vec<_> = step.events.iter().map(|event| journal_entry(&step.case.incident, event)).collect();
+        if !entries.is_empty() {
+            store::journal::append(tx, &entries, self.now).await?;
+        }
+        for event in &step.events {
+            if let (Event::Started { .. }, Some(execution)) = (event, &step.case.execution) {
+                let id = &execution.id.0;
+                store::epochs::raise(tx, &execution.mission, &execution.agent, id, self.now).await?;
+            }
+        }
+        let messages = super::speak::messages(tx, self, step, facts).await?;
+        store::messages::insert(tx, &messages).await
+    }
+
+    async fn store_incident(&self, tx: &mut Tx, before: Option<&Case>, incident: &Incident) -> Result<(), StoreError> {
+        let id = &incident.id.0;
+        let closed = match &incident.state {
+            IncidentState::Open => None,
+            IncidentState::Recovered { .. } => Some(store::incidents::IncidentPhase::Recovered),
+            IncidentState::Gone { .. } => Some(store::incidents::IncidentPhase::Gone),
+        };
+        match (before, closed) {
+            (None, _) => {
+                let new = store::incidents::NewIncident {
+                    id,
+                    agent: &incident.agent,
+                    mission: &incident.mission,
+                    opened_at: incident.opened_at,
+                    body: incident,
+                };
+                store::incidents::insert(tx, new).await
+            }
+            (Some(before), None) if before.incident == *incident => Ok(()),
+            (Some(_), None) => {
+                let stand_in = match &incident.standing {
+                    Standing::Substituted { by } => Some(by),
+                    Standing::Open
+                    | Standing::Denied { .. }
+                    | Standing::ApprovedNotRun { .. }
+                    | Standing::Revived { .. } => None,
+                };
+                store::incidents::update(tx, id, &incident.mission, stand_in, incident).await
+            }
+            (Some(_), Some(end)) => store::incidents::close(tx, id, end, self.now, incident).await,
+        }
+    }
+
+    /// A fresh id for a message or a vote of this job.
+    pub fn id(&self) -> String {
+        self.gateway.ids.id(self.now)
+    }
+
+    /// The files in force in this job.
+    pub fn in_force(&self) -> &InForce {
+        &self.in_force
+    }
+}
+
+/// The open case of `agent`, if it has one.
+pub async fn open_case_of(tx: &mut impl Reads, agent: &AgentName) -> Result<Option<Case>, StoreError> {
+    match store::incidents::open_of(tx, agent).await? {
+        Some(row) => complete(tx, from_body("incidents", &row.id, &row.body)?).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The case of an incident, open or closed.
+pub async fn case_of(tx: &mut impl Reads, incident: &IncidentId) -> Result<Option<Case>, StoreError> {
+    match store::incidents::load(tx, &incident.0).await? {
+        Some(row) => complete(tx, from_body("incidents", &row.id, &row.body)?).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The request that `target` names, whatever became of it.
+pub async fn request_of(tx: &mut Tx, target: &Target) -> Result<Option<Request>, StoreError> {
+    let row = match target {
+        Target::Code(code) => store::requests::by_code(tx, &code.to_string()).await?,
+        Target::Key(key) => store::requests::by_key(tx, &key.to_string()).await?,
+    };
+    row.map(|row| from_body("requests", &row.id, &row.body)).transpose()
+}
+
+async fn complete(tx: &mut impl Reads, incident: Incident) -> Result<Case, StoreError> {
+    let missing = |what: &str| invalid(&incident.id, &format!("its newest {what} is not in the store"));
+    let request = match &incident.request {
+        Some(id) => {
+            let row = store::requests::load(tx, &id.0).await?.ok_or_else(|| missing("request"))?;
+            Some(from_body("requests", &row.id, &row.body)?)
+        }
+        None => None,
+    };
+    let execution = match &incident.execution {
+        Some(id) => {
+            let row = store::executions::load(tx, &id.0).await?.ok_or_else(|| missing("execution"))?;
+            Some(from_body("executions", &row.id, &row.body)?)
+        }
+        None => None,
+    };
+    Ok(Case { incident, request, execution })
+}
+
+async fn store_request(tx: &mut Tx, old: Option<&Request>, request: &Request) -> Result<(), StoreError> {
+    use store::requests::RequestPhase as Phase;
+    let phase = |state: &RequestState| match state {
+        RequestState::Pending { .. } => Phase::Pending,
+        RequestState::Approved { .. } => Phase::Approved,
+        RequestState::Denied { .. } => Phase::Denied,
+        RequestState::Expired { .. } => Phase::Expired,
+        RequestState::Withdrawn { .. } => Phase::Withdrawn,
+    };
+    match old {
+        Some(old) if old == request => Ok(()),
+        Some(old) => {
+            let change = store::requests::RequestChange {
+                state: phase(&request.state),
+                expires_at: request.expires(),
+                closed_at: request.closed_at(),
+                body: request,
+            };
+            store::requests::update(tx, &request.id.0, phase(&old.state), change).await
+        }
+        None => {
+            let new = store::requests::NewRequest {
+                id: &request.id.0,
+                incident_id: &request.incident.0,
+                agent: &request.agent,
+                mission: &request.mission,
+                approval_key: &request.key.to_string(),
+                key_second: request.key.second(),
+                code: &request.code.to_string(),
+                created_at: request.created_at,
+                body: request,
+            };
+            store::requests::insert(tx, new).await
+        }
+    }
+}
+
+async fn store_execution(
+    tx: &mut Tx,
+    old: Option<&Execution>,
+    execution: &Execution,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    use store::executions::ExecutionPhase as Phase;
+    let phase = |state: &ExecutionState| match state {
+        ExecutionState::Ready => Phase::Ready,
+        ExecutionState::Running { .. } => Phase::Running,
+        ExecutionState::CalledOff { .. } => Phase::CalledOff,
+        ExecutionState::Done { .. } => Phase::Done,
+        ExecutionState::Failed { .. } => Phase::Failed,
+        ExecutionState::Unknown { .. } => Phase::Unknown,
+        ExecutionState::Verified { .. } => Phase::Verified,
+        ExecutionState::NotRecovered { .. } => Phase::NotRecovered,
+    };
+    match old {
+        Some(old) if old == execution => Ok(()),
+        Some(old) => {
+            let change = store::executions::ExecutionChange {
+                state: phase(&execution.state),
+                run: execution.run.as_deref(),
+                updated_at: now,
+                body: execution,
+            };
+            store::executions::update(tx, &execution.id.0, phase(&old.state), change).await
+        }
+        None => {
+            let request = match &execution.basis {
+                incident::Basis::Policy => None,
+                incident::Basis::Request { request, .. } => Some(request.0.as_str()),
+            };
+            let new = store::executions::NewExecution {
+                id: &execution.id.0,
+                incident_id: &execution.incident.0,
+                request_id: request,
+                agent: &execution.agent,
+                substitute: execution.substitute(),
+                created_at: execution.ready_at,
+                body: execution,
+            };
+            store::executions::insert(tx, new).await
+        }
+    }
+}
+
+/// A live execution of another incident that touches `agent`.
+async fn touched_by_other(tx: &mut Tx, agent: &AgentName, own: Option<&IncidentId>) -> Result<bool, StoreError> {
+    let live = store::executions::live_touching(tx, agent).await?;
+    Ok(live.is_some_and(|live| own.is_none_or(|own| own.0 != live.incident_id)))
+}
+
+/// The event with the incident it belongs to. The journal alone tells the whole story of a case.
+fn journal_entry(incident: &Incident, event: &Event) -> store::journal::Entry {
+    let mut body = json!(event);
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("incident".into(), json!(incident.id));
+        fields.insert("mission".into(), json!(incident.mission));
+    }
+    store::journal::Entry { kind: event.word().to_owned(), agent: Some(incident.agent.clone()), body }
+}
+
+/// Whose vote was taken away by `revoke`, until they leave the configuration.
+pub async fn revoked(tx: &mut impl Reads) -> Result<std::collections::BTreeSet<PersonId>, StoreError> {
+    match store::meta::get(tx, REVOKED).await? {
+        Some(value) => from_body("meta", REVOKED, &value),
+        None => Ok(Default::default()),
+    }
+}
+
+/// Keeps who is revoked.
+pub async fn set_revoked(tx: &mut Tx, people: &std::collections::BTreeSet<PersonId>) -> Result<(), StoreError> {
+    store::meta::set(tx, REVOKED, &json!(people).to_string()).await
+}
+
+const REVOKED: &str = "revoked";
+
+/// A body back as the value that was stored.
+pub fn from_body<T: serde::de::DeserializeOwned>(table: &'static str, row: &str, body: &str) -> Result<T, StoreError> {
+    serde_json::from_str(body).map_err(|error| StoreError::Inconsistent {
+        table,
+        column: "body",
+        row: row.to_owned(),
+        why: error.to_string(),
+    })
+}
+
+fn invalid(incident: &IncidentId, why: &str) -> StoreError {
+    StoreError::Invalid { table: "incidents", row: incident.0.clone(), why: why.to_owned() }
+}

@@ -1,0 +1,114 @@
+//! Plans every open case, opens one for each agent that has died, and lets requests expire.
+//!
+//! Runs after each sweep, after each change, and when the next deadline of any case is reached. In
+//! slices, so that a fleet that died as a whole does not keep taps waiting.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ledger::{self, Entry};
+use super::{Gateway, TaskName};
+use crate::incident::Case;
+use crate::pool::{AgentName, Timestamp};
+use crate::store::{self, StoreError};
+
+/// Cases that one transaction plans: some milliseconds of the writer's time.
+const SLICE: usize = 25;
+
+/// Plans everything once; tells when the next deadline is.
+pub async fn step(gateway: &Arc<Gateway>) -> Result<Option<Timestamp>, StoreError> {
+    let open: Vec<AgentName> = {
+        let mut read = gateway.store.read().await?;
+        store::incidents::open(&mut read).await?.into_iter().map(|row| row.agent).collect()
+    };
+    let in_force = gateway.in_force();
+    let dead = in_force
+        .members()
+        .filter(|(agent, member)| gateway.watches.is_dead(agent, member.timeout) && !open.contains(agent))
+        .map(|(agent, _)| agent.clone());
+    let all: Vec<AgentName> = dead.chain(open.iter().cloned()).collect();
+    let mut next: Option<Timestamp> = None;
+    for slice in all.chunks(SLICE) {
+        let (job, agents) = (Arc::clone(gateway), slice.to_vec());
+        let due = gateway.store.write(move |tx| Box::pin(async move { plan_slice(tx, &job, &agents).await })).await?;
+        next = [next, due].into_iter().flatten().min();
+    }
+    fail_point!("plan.after");
+    if !all.is_empty() {
+        gateway.bells.revive.notify_one();
+        gateway.bells.deliver.notify_one();
+    }
+    Ok(next)
+}
+
+async fn plan_slice(
+    tx: &mut store::Tx,
+    gateway: &Arc<Gateway>,
+    agents: &[AgentName],
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut entry = Entry::open(tx, gateway).await?;
+    entry.let_expire(tx).await?;
+    let mut next = None;
+    for agent in agents {
+        let case = match ledger::open_case_of(tx, agent).await? {
+            Some(case) => Some(entry.tick(tx, case).await?),
+            // The sweep's word may have changed since it was read: only who is dead now.
+            None => match entry.in_force().member(agent) {
+                Some(member) if gateway.watches.is_dead(agent, member.timeout) => entry.open_case(tx, agent).await?,
+                Some(_) | None => continue,
+            },
+        };
+        let Some(case) = case else { continue };
+        next = [next, deadline(&case, entry.in_force().timing.healthy_for, gateway)].into_iter().flatten().min();
+    }
+    Ok(next)
+}
+
+/// When a case wants to be planned again although nothing happens to it.
+fn deadline(case: &Case, healthy_for: Duration, gateway: &Gateway) -> Option<Timestamp> {
+    if !case.is_open() {
+        return None;
+    }
+    let healthy_since = gateway.watches.of(&case.incident.agent).and_then(|watch| watch.healthy_since);
+    [
+        case.pending().and_then(|request| request.expires()),
+        case.incident.snoozed_until,
+        case.incident.tally.wait_until,
+        healthy_since.map(|since| since.plus(healthy_for)),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|at| *at > gateway.clock.now())
+    .min()
+}
+
+/// Runs until the daemon stops.
+pub async fn run(gateway: Arc<Gateway>) {
+    let mut next = None;
+    while !gateway.bells.is_stopping() {
+        let timing = &gateway.in_force().config.gate.timing;
+        // Without a deadline, changes ring the bell and sweeps do; the long period is for a lost ring.
+        let pause = match next {
+            Some(at) => Timestamp::since(at, gateway.clock.now()).max(Duration::from_millis(1)),
+            None => timing.idle_tick * 10,
+        };
+        tokio::select! {
+            () = gateway.bells.plan.notified() => {}
+            () = tokio::time::sleep(pause.min(timing.idle_tick * 10)) => {}
+            () = gateway.bells.stopped() => return,
+        }
+        let now = gateway.clock.now();
+        match step(&gateway).await {
+            Ok(at) => {
+                next = at;
+                gateway.status.task(TaskName::Plan, true, "planned", now);
+            }
+            Err(error) => {
+                let says = super::inbox::chain(&error);
+                tracing::error!(error = says, "planning failed, and is tried again");
+                gateway.status.task(TaskName::Plan, false, says, now);
+                next = Some(gateway.clock.now().plus(timing.idle_tick));
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Watches the files. A change that is right is put in force whole; one with an error changes
+//! nothing, except that whoever was removed from `people` is out at once.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::in_force::{InForce, people_of};
+use super::{Gateway, TaskName, ledger, speak};
+use crate::approval::{People, PersonId};
+use crate::config::{self, Config, Lookup, Users};
+use crate::store::StoreError;
+use crate::wording::Alarm;
+
+/// What this machine says to the loader.
+pub struct Machine {
+    users: Users,
+    has_manager: bool,
+}
+
+impl Machine {
+    /// Reads the users of this machine.
+    pub fn read(has_manager: bool) -> Self {
+        Self { users: Users::of_this_machine(), has_manager }
+    }
+}
+
+impl Lookup for Machine {
+    fn uid_of(&self, user: &str) -> Option<u32> {
+        self.users.uid_of(user)
+    }
+
+    fn has_service_manager(&self) -> bool {
+        self.has_manager
+    }
+}
+
+/// What tells that a file is another one than before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen(Vec<Option<(SystemTime, u64, u64)>>);
+
+/// How the files look right now.
+pub fn seen(config: &Config) -> Seen {
+    use std::os::unix::fs::MetadataExt as _;
+    let files = &config.gate.files;
+    let paths: [&PathBuf; 4] = [&config.path, &files.registry, &files.policy, &files.profiles];
+    let look = |path: &&PathBuf| {
+        let data = std::fs::metadata(path).ok()?;
+        Some((data.modified().ok()?, data.len(), data.ino()))
+    };
+    Seen(paths.iter().map(look).collect())
+}
+
+/// Loads the files anew, and puts them in force if they are right.
+pub async fn step(gateway: &Arc<Gateway>) -> Result<bool, StoreError> {
+    let old = gateway.in_force();
+    let (path, has_manager) = (old.config.path.clone(), gateway.has_manager);
+    let loaded = tokio::task::spawn_blocking(move || {
+        let machine = Machine::read(has_manager);
+        let loaded = config::load(&path, &machine);
+        let people = if loaded.is_err() { config::load_people_only(&path, &machine) } else { None };
+        (loaded, people)
+    })
+    .await;
+    match loaded {
+        Ok((Ok(loaded), _)) => {
+            let changes = config::diff(&old.config, &loaded.config);
+            let new = InForce::new(loaded.config, gateway.has_manager);
+            take_over(gateway, &old.people, new).await?;
+            gateway.status.set_stale_config(None);
+            gateway.status.settle("reload");
+            if !changes.is_empty() {
+                speak::raise(gateway, Alarm::NewConfig { changes }).await?;
+            }
+            Ok(true)
+        }
+        Ok((Err(problems), people)) => {
+            let first = problems.errors().next().map_or_else(|| "unreadable".to_owned(), ToString::to_string);
+            let count = u32::try_from(problems.errors().count()).unwrap_or(u32::MAX);
+            if let Some(seen) = people {
+                let left = seen.narrow(&old.config.gate.people);
+                let narrowed = InForce::with_people(old.config.clone(), people_of(&left), gateway.has_manager);
+                take_over(gateway, &old.people, narrowed).await?;
+            }
+            gateway.status.set_stale_config(Some(first.clone()));
+            let alarm = Alarm::ReloadFailed { problem: first, problems: count };
+            gateway.status.settle("reload");
+            gateway.status.raise("reload", alarm.clone(), gateway.clock.now());
+            speak::raise(gateway, alarm).await?;
+            Ok(false)
+        }
+        Err(_) => {
+            let problem = "the loader broke off inside, please report it".to_owned();
+            speak::raise(gateway, Alarm::ReloadFailed { problem, problems: 1 }).await?;
+            Ok(false)
+        }
+    }
+}
+
+/// Puts `new` in force, and says who is out by it and which mission nobody approves any more.
+async fn take_over(gateway: &Arc<Gateway>, before: &People, new: InForce) -> Result<(), StoreError> {
+    let gone: Vec<PersonId> =
+        before.iter().map(|person| person.id.clone()).filter(|id| new.people.get(id).is_none()).collect();
+    let orphaned_before: BTreeSet<_> = new.missions_without_approvers(before).into_iter().collect();
+    let orphaned: Vec<_> = new
+        .missions_without_approvers(&new.people)
+        .into_iter()
+        .filter(|mission| !orphaned_before.contains(mission))
+        .collect();
+    let known: BTreeSet<PersonId> = new.people.iter().map(|person| person.id.clone()).collect();
+    gateway.put_in_force(new);
+    // Whoever was revoked and has left the file is forgotten: they may come back by it.
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let revoked = ledger::revoked(tx).await?;
+                let left: BTreeSet<PersonId> = revoked.intersection(&known).cloned().collect();
+                if left == revoked { Ok(()) } else { ledger::set_revoked(tx, &left).await }
+            })
+        })
+        .await?;
+    for person in gone {
+        speak::raise(gateway, Alarm::PersonRevoked { person, by: None }).await?;
+    }
+    for mission in orphaned {
+        speak::raise(gateway, Alarm::MissionWithoutApprovers { mission }).await?;
+    }
+    gateway.bells.committed();
+    Ok(())
+}
+
+/// Runs until the daemon stops.
+pub async fn run(gateway: Arc<Gateway>, mut last: Seen) {
+    loop {
+        let period = gateway.in_force().config.gate.timing.reload_check;
+        let asked = tokio::select! {
+            () = tokio::time::sleep(period) => false,
+            () = gateway.bells.reload.notified() => true,
+            () = gateway.bells.stopped() => return,
+        };
+        let now = seen(&gateway.in_force().config);
+        if !asked && now == last {
+            continue;
+        }
+        last = now;
+        match step(&gateway).await {
+            Ok(taken) => {
+                let says = if taken { "the files were loaded" } else { "the files have an error; the old ones hold" };
+                gateway.status.task(TaskName::Reload, taken, says, gateway.clock.now());
+            }
+            Err(error) => {
+                // Not recorded, so not done: it is tried again at the next look.
+                last = Seen::default();
+                gateway.status.task(TaskName::Reload, false, super::inbox::chain(&error), gateway.clock.now());
+            }
+        }
+    }
+}

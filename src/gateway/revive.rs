@@ -1,0 +1,439 @@
+//! Carries executions out: each by a routine of its own that goes by what the store says, so that
+//! it makes no difference whether this process began it or one before.
+//!
+//! ```text
+//!  ready ──► look at the agent ──► make the run folder ──► commit "running" ──► start the shim
+//!  running ──► wait for the shim ──► settle ──► commit what became of it
+//!  done, unknown ──► look, again and again ──► commit the verdict
+//! ```
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::ledger::{self, Entry};
+use super::{Gateway, PreparedCommand, TaskName, speak, verify};
+use crate::approval::Action;
+use crate::incident::{self, Case, Conclusion, Execution, ExecutionId, ExecutionState};
+use crate::pool::IncidentId;
+use crate::revival::{self, CommandSpec, RevivalError, RunFolder, RunName, Settled, Started};
+use crate::store::{self, StoreError};
+use crate::wording::Alarm;
+
+/// How often a shim that is not this process's child is looked at.
+const WATCH: Duration = Duration::from_millis(100);
+/// The pause after an error that says nothing of the execution (a full disk).
+const PAUSE: Duration = Duration::from_secs(1);
+/// Assumed of a command whose spec cannot be read.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Tries to find a run folder's number that no crash has left behind.
+const FOLDER_TRIES: u32 = 100;
+
+/// The executions that have their routine.
+#[derive(Default)]
+pub struct Attended(Mutex<HashSet<String>>);
+
+impl Attended {
+    fn begin(&self, id: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned())
+    }
+
+    fn end(&self, id: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}
+
+/// Starts a routine for each live execution that has none; tells how many.
+pub async fn step(
+    gateway: &Arc<Gateway>,
+    attended: &Arc<Attended>,
+    routines: &mut JoinSet<()>,
+) -> Result<usize, StoreError> {
+    let live = {
+        let mut read = gateway.store.read().await?;
+        store::executions::live(&mut read).await?
+    };
+    let mut begun = 0;
+    for row in live {
+        if !attended.begin(&row.id) {
+            continue;
+        }
+        begun += 1;
+        let (gateway, attended) = (Arc::clone(gateway), Arc::clone(attended));
+        let (execution, incident) = (ExecutionId(row.id), IncidentId(row.incident_id));
+        routines.spawn(async move {
+            carry(&gateway, &execution, &incident).await;
+            attended.end(&execution.0);
+            // Another one may have become ready while this one stood in its list.
+            gateway.bells.committed();
+        });
+    }
+    Ok(begun)
+}
+
+/// Runs until the daemon stops. Commands go on under their shims; their routines end where they
+/// stand, and the next start takes them up.
+pub async fn run(gateway: Arc<Gateway>) {
+    let attended = Arc::new(Attended::default());
+    let mut routines = JoinSet::new();
+    while !gateway.bells.is_stopping() {
+        let now = gateway.clock.now();
+        match step(&gateway, &attended, &mut routines).await {
+            Ok(0) => {}
+            Ok(begun) => gateway.status.task(TaskName::Revive, true, format!("{begun} executions taken up"), now),
+            Err(error) => {
+                let says = super::inbox::chain(&error);
+                tracing::error!(error = says, "executions wait");
+                gateway.status.task(TaskName::Revive, false, says, now);
+            }
+        }
+        while routines.try_join_next().is_some() {}
+        let period = gateway.in_force().config.gate.timing.idle_tick;
+        tokio::select! {
+            () = gateway.bells.revive.notified() => {}
+            () = tokio::time::sleep(period) => {}
+            () = gateway.bells.stopped() => {}
+        }
+    }
+    while routines.join_next().await.is_some() {}
+}
+
+/// Takes one execution as far as it goes.
+async fn carry(gateway: &Arc<Gateway>, id: &ExecutionId, incident: &IncidentId) {
+    loop {
+        let outcome = tokio::select! {
+            outcome = further(gateway, id, incident) => outcome,
+            () = gateway.bells.stopped() => return,
+        };
+        match outcome {
+            Ok(Further::Goes) => gateway.bells.committed(),
+            Ok(Further::Ended) => return,
+            Err(error) => {
+                tracing::error!(execution = id.0, error = error, "an execution waits");
+                gateway.status.task(TaskName::Revive, false, error, gateway.clock.now());
+                tokio::select! {
+                    () = tokio::time::sleep(PAUSE) => {}
+                    () = gateway.bells.stopped() => return,
+                }
+            }
+        }
+    }
+}
+
+enum Further {
+    Goes,
+    Ended,
+}
+
+async fn further(gateway: &Arc<Gateway>, id: &ExecutionId, incident: &IncidentId) -> Result<Further, String> {
+    let Some(case) = load(gateway, incident).await.map_err(said)? else { return Ok(Further::Ended) };
+    let Some(execution) = case.execution.clone().filter(|execution| execution.id == *id) else {
+        return Ok(Further::Ended);
+    };
+    match &execution.state {
+        ExecutionState::Ready => begin(gateway, &case, &execution).await,
+        ExecutionState::Running { .. } => await_shim(gateway, &execution, None).await,
+        ExecutionState::Done { .. } | ExecutionState::Unknown { .. } => look(gateway, &execution).await,
+        ExecutionState::CalledOff { .. }
+        | ExecutionState::Failed { .. }
+        | ExecutionState::Verified { .. }
+        | ExecutionState::NotRecovered { .. } => Ok(Further::Ended),
+    }
+}
+
+/// An error that says nothing of the execution, for the log and the status.
+fn said(error: impl std::error::Error) -> String {
+    super::inbox::chain(&error)
+}
+
+async fn load(gateway: &Arc<Gateway>, incident: &IncidentId) -> Result<Option<Case>, StoreError> {
+    let mut read = gateway.store.read().await?;
+    ledger::case_of(&mut read, incident).await
+}
+
+/// Begins a ready execution, if all that allowed it still holds.
+async fn begin(gateway: &Arc<Gateway>, case: &Case, execution: &Execution) -> Result<Further, String> {
+    let in_force = gateway.in_force();
+    // The newest snapshot if it is young enough, else one look; no answer is no recovery.
+    let fresh_for = in_force.config.gate.schedule.interval * 2;
+    let young = gateway
+        .watches
+        .of(&execution.agent)
+        .is_some_and(|watch| gateway.clock.now().since(watch.probed_at) < fresh_for);
+    let has_unit = in_force.member(&execution.agent).is_some_and(|member| member.target.unit.is_some());
+    // The incarnation that died must be known, or a restart that changed nothing could pass.
+    let seen = if young && !has_unit {
+        None
+    } else {
+        let deadline = in_force.config.gate.timing.recheck_deadline;
+        Some(verify::look(gateway, &execution.agent, deadline).await)
+    };
+    let prepared = command_of(&in_force, execution);
+    let (run, spec) = match prepared {
+        Some(command) => {
+            let spec = spec_of(gateway, case, execution, &command);
+            (Some(make_folder(gateway, execution, &spec).await?), Some(spec))
+        }
+        // The core calls it off: there is no way to do it any more.
+        None => (None, None),
+    };
+    fail_point!("revive.before_running");
+    let name = run.as_ref().map_or_else(String::new, |run| run.name().to_string());
+    let job = Arc::clone(gateway);
+    let (incident, id) = (execution.incident.clone(), execution.id.clone());
+    let began = gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let entry = Entry::open(tx, &job).await?;
+                let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(false) };
+                if case.execution.as_ref().is_none_or(|one| one.id != id) {
+                    return Ok(false);
+                }
+                let (health, invocation) = match seen {
+                    Some(look) => (Some(look.health), look.invocation),
+                    None => (None, None),
+                };
+                let begun = |case, facts: &incident::Facts<'_>| {
+                    Ok::<_, std::convert::Infallible>(incident::begin(case, &name, invocation.clone(), facts))
+                };
+                let Ok(step) = entry.apply(tx, case, health.as_ref(), &begun).await?;
+                Ok(step.case.execution.is_some_and(|one| matches!(one.state, ExecutionState::Running { .. })))
+            })
+        })
+        .await;
+    fail_point!("revive.after_running");
+    match (began, run, spec) {
+        (Ok(true), Some(folder), Some(spec)) => {
+            gateway.bells.deliver.notify_one();
+            match gateway.launcher.start(&folder, &spec) {
+                Ok(started) => await_shim(gateway, execution, Some((folder, started))).await,
+                Err(error) => {
+                    // Nothing was started; settling proves it, and it is tried again.
+                    tracing::error!(execution = execution.id.0, error = %error, "a shim could not be started");
+                    tokio::time::sleep(PAUSE).await;
+                    await_shim(gateway, execution, None).await
+                }
+            }
+        }
+        (Ok(_), folder, _) => {
+            discard(folder).await;
+            Ok(Further::Goes)
+        }
+        (Err(error), folder, _) => {
+            discard(folder).await;
+            Err(said(error))
+        }
+    }
+}
+
+/// The command that carries `execution` out, under the files in force.
+fn command_of(in_force: &super::InForce, execution: &Execution) -> Option<PreparedCommand> {
+    match &execution.action {
+        Action::Restart => in_force.member(&execution.agent)?.restart.clone(),
+        Action::Substitute(who) => in_force.substitute_command(&execution.agent, &execution.mission, who),
+    }
+}
+
+fn spec_of(gateway: &Gateway, case: &Case, execution: &Execution, command: &PreparedCommand) -> CommandSpec {
+    const ALWAYS: [&str; 3] = ["PATH", "HOME", "LANG"];
+    let names: std::collections::BTreeSet<&str> =
+        ALWAYS.into_iter().chain(command.env.iter().map(String::as_str)).collect();
+    let env =
+        names.into_iter().filter_map(|name| Some((name.to_owned(), gateway.environment.get(name)?.clone()))).collect();
+    let mut spec = CommandSpec::new(command.argv.clone(), env);
+    spec.timeout = command.timeout;
+    spec.output_limit_bytes = command.output_limit;
+    if let Action::Substitute(who) = &execution.action {
+        spec.packet = Some(packet(case, execution, who.as_str()).into_bytes());
+    }
+    spec
+}
+
+/// What the `substitute` command reads: everything that is known of the death and the order.
+fn packet(case: &Case, execution: &Execution, substitute: &str) -> String {
+    let incident = &case.incident;
+    json!({
+        "version": 1,
+        "execution": execution.id,
+        "incident": incident.id,
+        "agent": incident.agent,
+        "mission": execution.mission,
+        "host": execution.host,
+        "substitute": substitute,
+        "reasons": incident.reasons,
+        "last_healthy_at_ms": incident.last_healthy_at,
+        "dead_since_ms": incident.opened_at,
+        "approval_key": case.request.as_ref().map(|request| request.key.to_string()),
+        "basis": execution.basis,
+    })
+    .to_string()
+}
+
+/// A run folder under a number that was never used, durable before "running" is committed.
+async fn make_folder(gateway: &Arc<Gateway>, execution: &Execution, spec: &CommandSpec) -> Result<RunFolder, String> {
+    let (runs, spec, id) = (gateway.runs.clone(), spec.clone(), execution.id.0.clone());
+    let first = execution.attempt.saturating_add(1);
+    let made = tokio::task::spawn_blocking(move || {
+        for attempt in first..first.saturating_add(FOLDER_TRIES) {
+            let name = RunName::new(id.clone(), attempt).map_err(said)?;
+            match RunFolder::create(&runs, &name, &spec) {
+                Ok(folder) => return Ok(folder),
+                // A crash came between making it and committing it; nothing was ever started there.
+                Err(RevivalError::FolderExists { .. }) => {}
+                Err(error) => return Err(said(error)),
+            }
+        }
+        Err("no free run folder could be found".to_owned())
+    });
+    made.await.map_err(said)?
+}
+
+async fn discard(folder: Option<RunFolder>) {
+    if let Some(folder) = folder {
+        // Left behind it costs a few bytes; retention looks only at committed runs.
+        let _ = tokio::task::spawn_blocking(move || folder.remove()).await;
+    }
+}
+
+/// Waits for the shim and settles the run; the same way live and after a restart of the daemon.
+async fn await_shim(
+    gateway: &Arc<Gateway>,
+    execution: &Execution,
+    live: Option<(RunFolder, Started)>,
+) -> Result<Further, String> {
+    let (folder, started) = match live {
+        Some((folder, started)) => (folder, Some(started)),
+        None => {
+            let Some(case) = load(gateway, &execution.incident).await.map_err(said)? else {
+                return Ok(Further::Ended);
+            };
+            let name = case.execution.filter(|one| one.id == execution.id).and_then(|one| one.run);
+            let Some(name) = name.as_deref().and_then(|name| name.parse::<RunName>().ok()) else {
+                return conclude(gateway, execution, Settled::Missing, &[]).await;
+            };
+            (RunFolder::at(&gateway.runs, &name), None)
+        }
+    };
+    // A spec that cannot be read any more leaves a run folder that says nothing: unknown, in the end.
+    let (argv, timeout) = folder.command().unwrap_or_else(|_| (Vec::new(), DEFAULT_TIMEOUT));
+    let alarm = overdue(gateway, execution, timeout);
+    let waiting = async {
+        if let Some(started) = started
+            && started.ended().await.is_ok()
+        {
+            return Ok(());
+        }
+        revival::wait_unlocked(&folder, WATCH).await
+    };
+    tokio::select! {
+        waited = waiting => waited.map_err(said)?,
+        never = alarm => match never {},
+    }
+    gateway.status.settle(&format!("run: {}", execution.id.0));
+    fail_point!("revive.before_settle");
+    let settled_folder = folder.clone();
+    let settled = tokio::task::spawn_blocking(move || revival::settle(&settled_folder)).await;
+    let settled = settled.map_err(said)?.map_err(said)?;
+    if settled == Settled::StillRunning {
+        return Ok(Further::Goes);
+    }
+    conclude(gateway, execution, settled, &argv).await
+}
+
+/// Raises the alarm once a command should have ended long ago; never ends by itself.
+async fn overdue(gateway: &Arc<Gateway>, execution: &Execution, timeout: Duration) -> std::convert::Infallible {
+    tokio::time::sleep(timeout + gateway.in_force().config.gate.timing.unsettled_alarm).await;
+    let alarm = Alarm::UnsettledRun { agent: execution.agent.clone(), execution: execution.id.clone() };
+    if gateway.status.raise(format!("run: {}", execution.id.0), alarm.clone(), gateway.clock.now())
+        && let Err(error) = speak::raise(gateway, alarm).await
+    {
+        tracing::error!(error = %error, "an alarm could not be recorded");
+    }
+    std::future::pending().await
+}
+
+async fn conclude(
+    gateway: &Arc<Gateway>,
+    execution: &Execution,
+    settled: Settled,
+    argv: &[String],
+) -> Result<Further, String> {
+    let conclusion = match settled {
+        Settled::StillRunning => return Ok(Further::Goes),
+        Settled::NeverStarted => Conclusion::NeverStarted,
+        Settled::Ended(outcome) => match revival::classify(argv, &outcome) {
+            revival::Conclusion::Done => Conclusion::Done,
+            revival::Conclusion::Failed { why } => Conclusion::Failed(with_output(&why.to_string(), &outcome)),
+            revival::Conclusion::Unknown { why } => Conclusion::Unknown(with_output(&why.to_string(), &outcome)),
+        },
+        Settled::Missing => Conclusion::Unknown("its run folder is gone".into()),
+        Settled::Vanished => Conclusion::Unknown("its shim vanished while it ran".into()),
+        Settled::Unreadable { why } => Conclusion::Unknown(format!("its outcome cannot be read: {why}")),
+    };
+    fail_point!("revive.before_returned");
+    let job = Arc::clone(gateway);
+    let (incident, id) = (execution.incident.clone(), execution.id.clone());
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let entry = Entry::open(tx, &job).await?;
+                let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(()) };
+                if case.execution.as_ref().is_some_and(|one| one.id == id) {
+                    let returned = |case, facts: &incident::Facts<'_>| {
+                        Ok::<_, std::convert::Infallible>(incident::returned(case, conclusion.clone(), facts))
+                    };
+                    let Ok(_) = entry.apply(tx, case, None, &returned).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+        .map_err(said)?;
+    fail_point!("revive.after_returned");
+    Ok(Further::Goes)
+}
+
+/// How it ended, with the last line it said: that is mostly the reason.
+fn with_output(why: &str, outcome: &revival::Outcome) -> String {
+    let last = |text: &str| text.lines().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned());
+    match last(&outcome.stderr.tail).or_else(|| last(&outcome.stdout.tail)) {
+        Some(line) => format!("{why}: {}", line.chars().take(LINE_MAX).collect::<String>()),
+        None => why.to_owned(),
+    }
+}
+
+/// Characters of a command's last line that are kept; the wording makes them harmless.
+const LINE_MAX: usize = 200;
+
+/// One look of the verification, after a pause.
+async fn look(gateway: &Arc<Gateway>, execution: &Execution) -> Result<Further, String> {
+    let timing = gateway.in_force().config.gate.timing.clone();
+    // A few looks in each gap, so that a flap is seen; not so many that probing is all we do.
+    tokio::time::sleep((timing.verify_gap / 4).clamp(Duration::from_millis(20), Duration::from_secs(2))).await;
+    let seen = verify::look(gateway, execution.looked_at(), timing.recheck_deadline).await;
+    let job = Arc::clone(gateway);
+    let (incident, id) = (execution.incident.clone(), execution.id.clone());
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let entry = Entry::open(tx, &job).await?;
+                let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(()) };
+                if case.execution.as_ref().is_some_and(|one| one.id == id) {
+                    let looked = |case, facts: &incident::Facts<'_>| {
+                        Ok::<_, std::convert::Infallible>(incident::looked(case, &seen, facts))
+                    };
+                    let Ok(_) = entry.apply(tx, case, None, &looked).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+        .map_err(said)?;
+    Ok(Further::Goes)
+}

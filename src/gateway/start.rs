@@ -1,0 +1,137 @@
+//! What is done to a store before the first input is read.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::ledger::{self, Entry};
+use super::{Gateway, speak};
+use crate::incident::{self, Event, Step};
+use crate::pool::{AgentName, State, Timestamp, Watch};
+use crate::store::generation::{Found, Restored};
+use crate::store::{self, StoreError};
+use crate::wording::Alarm;
+
+/// What an earlier run knew of each agent.
+pub async fn remember(gateway: &Arc<Gateway>) -> Result<Vec<store::agents::AgentRow>, StoreError> {
+    let rows = {
+        let mut read = gateway.store.read().await?;
+        store::agents::load(&mut read).await?
+    };
+    for row in &rows {
+        // What it was then says nothing of what it is now: only its last healthy moment counts.
+        gateway.watches.begin(row.agent.clone(), Watch::new(row.last_healthy_at, row.observed_at));
+    }
+    Ok(rows)
+}
+
+/// At the very first start: known agents keep the `last_healthy_at` of the script's state file.
+pub async fn import_state(gateway: &Arc<Gateway>, file: &Path) -> Result<usize, StoreError> {
+    let imported = {
+        let mut read = gateway.store.read().await?;
+        store::meta::imported_at(&mut read).await?
+    };
+    if imported.is_some() {
+        return Ok(0);
+    }
+    let mut known = 0;
+    match std::fs::read_to_string(file) {
+        Ok(text) => match crate::config::json_to_value(&text).ok().and_then(|value| State::from_value(value).ok()) {
+            Some((state, _)) => {
+                for (name, seen) in state.agents() {
+                    let (Ok(agent), Some(seconds)) = (AgentName::new(name), seen) else { continue };
+                    let ms = (seconds * 1000.0).clamp(0.0, 9e15);
+                    #[expect(clippy::cast_possible_truncation, reason = "clamped to what an i64 holds")]
+                    let last = Timestamp::from_millis(ms as i64);
+                    if gateway.in_force().member(&agent).is_some() && gateway.watches.of(&agent).is_none() {
+                        gateway.watches.begin(agent, Watch::new(Some(last), last));
+                        known += 1;
+                    }
+                }
+            }
+            None => {
+                tracing::warn!(file = %file.display(), "the script's state file cannot be read and is not imported")
+            }
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => {
+            tracing::warn!(file = %file.display(), error = %error, "the script's state file is not imported");
+        }
+    }
+    let now = gateway.clock.now();
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                store::meta::set_imported(tx, now).await?;
+                let body = serde_json::json!({ "agents": known });
+                let entry = store::journal::Entry { kind: "state_imported".into(), agent: None, body };
+                store::journal::append(tx, &[entry], now).await?;
+                Ok(())
+            })
+        })
+        .await?;
+    Ok(known)
+}
+
+/// Raises the generation; of a restored backup, everything pending is withdrawn and everything
+/// ready called off in the same transaction, so that an old copy revives no approval.
+pub async fn raise_generation(gateway: &Arc<Gateway>, found: Found) -> Result<(), StoreError> {
+    let job = Arc::clone(gateway);
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let entry = Entry::open(tx, &job).await?;
+                if found.restored != Restored::No {
+                    let (mut withdrawn, mut called_off) = (0, 0);
+                    for row in store::incidents::open(tx).await? {
+                        let Some(case) = ledger::open_case_of(tx, &row.agent).await? else { continue };
+                        let restored = |case, facts: &incident::Facts<'_>| {
+                            Ok::<_, std::convert::Infallible>(incident::restored(case, facts))
+                        };
+                        let Ok(step) = entry.apply(tx, case, None, &restored).await?;
+                        for event in &step.events {
+                            withdrawn += u32::from(matches!(event, Event::Withdrawn { .. }));
+                            called_off += u32::from(matches!(event, Event::CalledOff { .. }));
+                        }
+                    }
+                    let alarm = Alarm::RestoredBackup { withdrawn, called_off };
+                    speak::alarm(tx, &job, &alarm, entry.now).await?;
+                }
+                store::generation::raise(tx, found).await
+            })
+        })
+        .await?;
+    fail_point!("start.before_generation_file");
+    store::generation::settle(gateway.store.path(), found)
+}
+
+/// Nobody could answer while we were down: every pending request stays answerable for a while,
+/// committed before the first input is read.
+pub async fn extend_pending(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
+    let job = Arc::clone(gateway);
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let entry = Entry::open(tx, &job).await?;
+                let until = entry.now.plus(entry.in_force().config.gate.timing.start_grace);
+                for row in store::requests::pending(tx).await? {
+                    let Some(case) = ledger::open_case_of(tx, &row.agent).await? else { continue };
+                    entry.quietly(tx, case, |case| Step::quiet(incident::extended(case, until))).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+}
+
+/// Tells that the daemon is at work.
+pub async fn announce(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
+    speak::raise(gateway, Alarm::DaemonStarted { observing: gateway.observing() }).await?;
+    let orphaned = gateway.in_force().missions_without_approvers(&gateway.in_force().people);
+    for mission in orphaned {
+        speak::raise(gateway, Alarm::MissionWithoutApprovers { mission }).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! Probes the fleet on a schedule, never two sweeps at once, and notices when the schedule or the
+//! wall clock was broken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::ledger;
+use super::status::SweepState;
+use super::{Gateway, TaskName, speak, verify};
+use crate::incident::{self, Step};
+use crate::pool::{AgentName, Health, Timestamp, Watch};
+use crate::probe::Target;
+use crate::store::agents::{AgentRow, REFRESH, Written};
+use crate::store::{self, StoreError};
+use crate::wording::Alarm;
+
+/// A wall clock that differs by more than this from what passed was set by somebody.
+const JUMP_LEAST: Duration = Duration::from_secs(5);
+/// A gap of more intervals than this breaks the watch.
+const GAP_INTERVALS: u32 = 3;
+
+/// What the sweep remembers between two of them.
+pub struct Sweeping {
+    written: Mutex<Written>,
+    last: Mutex<Option<Moment>>,
+}
+
+#[derive(Clone, Copy)]
+struct Moment {
+    wall: Timestamp,
+    elapsed: Duration,
+}
+
+impl Sweeping {
+    /// The store holds `rows`.
+    pub fn new(rows: &[AgentRow]) -> Self {
+        Self { written: Mutex::new(Written::new(rows)), last: Mutex::new(None) }
+    }
+
+    /// One sweep: probe, judge, remember, commit.
+    pub async fn step(&self, gateway: &Arc<Gateway>, late: Duration) -> Result<SweepState, StoreError> {
+        self.notice_breaks(gateway).await?;
+        let in_force = gateway.in_force();
+        let interval = in_force.config.gate.schedule.interval;
+        let targets: Vec<Target> = in_force.members().map(|(_, member)| member.target.clone()).collect();
+        let (begun, from) = (gateway.clock.now(), gateway.clock.elapsed());
+        let seen = gateway.sweeper.sweep(&targets).await;
+        let agents = seen.len();
+        for (agent, seen) in seen {
+            let Some(member) = in_force.member(&agent) else { continue };
+            let looked = seen.begun;
+            let health = verify::signals(seen, member.provider).health();
+            gateway.watches.observe(&agent, health, looked, begun, interval);
+        }
+        let gone = gateway.watches.forget(|agent| in_force.member(agent).is_some());
+        self.remember(gateway, &gone, REFRESH).await?;
+        let took = gateway.clock.elapsed().saturating_sub(from);
+        let state = SweepState { begun, late, took, agents };
+        gateway.status.swept(state);
+        self.judge(gateway, state).await?;
+        Ok(state)
+    }
+
+    /// Writes what has changed, or everything at a clean stop (`refresh` of zero).
+    pub async fn remember(
+        &self,
+        gateway: &Arc<Gateway>,
+        gone: &[AgentName],
+        refresh: Duration,
+    ) -> Result<(), StoreError> {
+        let rows: Vec<AgentRow> = gateway.watches.all().into_iter().map(|(agent, watch)| row(agent, &watch)).collect();
+        let mut written = self.written.lock().await;
+        let due: Vec<AgentRow> = match refresh {
+            Duration::ZERO => written.all(&rows),
+            refresh => written.due(&rows, refresh),
+        }
+        .into_iter()
+        .cloned()
+        .collect();
+        for slice in due.chunks(store::SLICE as usize) {
+            let rows = slice.to_vec();
+            gateway.store.write(move |tx| Box::pin(async move { store::agents::record(tx, &rows).await })).await?;
+        }
+        written.note(&due);
+        if !gone.is_empty() {
+            let agents = gone.to_vec();
+            gateway.store.write(move |tx| Box::pin(async move { store::agents::forget(tx, &agents).await })).await?;
+            written.forget(gone);
+        }
+        Ok(())
+    }
+
+    /// After a gap in the schedule, or when the wall clock was set, what came before says nothing
+    /// about how long a state has lasted; and every deadline keeps the time it had left.
+    async fn notice_breaks(&self, gateway: &Arc<Gateway>) -> Result<(), StoreError> {
+        let now = Moment { wall: gateway.clock.now(), elapsed: gateway.clock.elapsed() };
+        let Some(before) = self.last.lock().await.replace(now) else { return Ok(()) };
+        let interval = gateway.in_force().config.gate.schedule.interval;
+        let passed = now.elapsed.saturating_sub(before.elapsed);
+        let passed_ms = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
+        let wall_ms = now.wall.as_millis().saturating_sub(before.wall.as_millis());
+        let jumped_ms = wall_ms.saturating_sub(passed_ms);
+        if jumped_ms.unsigned_abs() > u64::try_from(JUMP_LEAST.as_millis()).unwrap_or(u64::MAX) {
+            gateway.watches.clock_jumped(jumped_ms);
+            gateway.watches.break_off();
+            move_deadlines(gateway, jumped_ms).await?;
+            speak::raise(gateway, Alarm::ClockJumped { by_ms: jumped_ms }).await?;
+        } else if passed > interval * GAP_INTERVALS {
+            gateway.watches.break_off();
+        }
+        Ok(())
+    }
+
+    /// What of a sweep people should know: it was late, or agents have not answered for too long.
+    async fn judge(&self, gateway: &Arc<Gateway>, state: SweepState) -> Result<(), StoreError> {
+        let in_force = gateway.in_force();
+        let interval = in_force.config.gate.schedule.interval;
+        if state.late > interval {
+            let alarm = Alarm::SweepLate { by: state.late };
+            if gateway.status.raise("sweep_late", alarm.clone(), state.begun) {
+                speak::raise(gateway, alarm).await?;
+            }
+        } else {
+            gateway.status.settle("sweep_late");
+        }
+        let mut silent: std::collections::BTreeMap<String, u32> = Default::default();
+        for (agent, watch) in gateway.watches.all() {
+            let Some(member) = in_force.member(&agent) else { continue };
+            let too_long = watch.unknown_since.is_some_and(|since| state.begun.since(since) >= member.timeout);
+            if let (Health::Unknown(why), true) = (&watch.health, too_long) {
+                *silent.entry(why.clone()).or_default() += 1;
+            }
+        }
+        for (_, alarm) in gateway.status.alarms() {
+            if let Alarm::UnknownTooLong { cause, .. } = alarm
+                && !silent.contains_key(&cause)
+            {
+                gateway.status.settle(&format!("unknown: {cause}"));
+            }
+        }
+        for (cause, agents) in silent {
+            let alarm = Alarm::UnknownTooLong { cause: cause.clone(), agents };
+            if gateway.status.raise(format!("unknown: {cause}"), alarm.clone(), state.begun) {
+                speak::raise(gateway, alarm).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs until the daemon stops.
+    pub async fn run(self: Arc<Self>, gateway: Arc<Gateway>, heartbeat: super::heartbeat::Heartbeat) {
+        let mut due = gateway.clock.elapsed();
+        while !gateway.bells.is_stopping() {
+            let started = gateway.clock.elapsed();
+            let late = started.saturating_sub(due);
+            match self.step(&gateway, late).await {
+                Ok(state) => {
+                    gateway.bells.plan.notify_one();
+                    let says = format!("{} agents in {} ms", state.agents, state.took.as_millis());
+                    gateway.status.task(TaskName::Sweep, true, says, state.begun);
+                    heartbeat.beat(&gateway).await;
+                }
+                Err(error) => {
+                    let says = super::inbox::chain(&error);
+                    tracing::error!(error = says, "a sweep could not be recorded");
+                    gateway.status.task(TaskName::Sweep, false, says, gateway.clock.now());
+                }
+            }
+            let schedule = &gateway.in_force().config.gate.schedule;
+            // Only ever later: two probes of an agent must be an interval apart to count as two.
+            due = started.max(due) + schedule.interval.mul_f64(1.0 + schedule.jitter * gateway.ids.share());
+            let pause = due.saturating_sub(gateway.clock.elapsed());
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = gateway.bells.stopped() => {}
+            }
+        }
+    }
+}
+
+/// Every open case's deadlines keep the time they had left.
+async fn move_deadlines(gateway: &Arc<Gateway>, by_ms: i64) -> Result<(), StoreError> {
+    let open: Vec<AgentName> = {
+        let mut read = gateway.store.read().await?;
+        store::incidents::open(&mut read).await?.into_iter().map(|row| row.agent).collect()
+    };
+    for slice in open.chunks(store::SLICE as usize) {
+        let (job, agents) = (Arc::clone(gateway), slice.to_vec());
+        gateway
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let entry = ledger::Entry::open(tx, &job).await?;
+                    for agent in &agents {
+                        if let Some(case) = ledger::open_case_of(tx, agent).await? {
+                            entry.quietly(tx, case, |case| Step::quiet(incident::deadlines_moved(case, by_ms))).await?;
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+fn row(agent: AgentName, watch: &Watch) -> AgentRow {
+    let health = match watch.health {
+        Health::Healthy => store::agents::Health::Healthy,
+        Health::Unhealthy(_) => store::agents::Health::Unhealthy,
+        Health::Unknown(_) => store::agents::Health::Unknown,
+        Health::Unobservable => store::agents::Health::Unobservable,
+    };
+    AgentRow {
+        agent,
+        observed_at: watch.probed_at,
+        last_healthy_at: watch.last_healthy_at,
+        healthy_since: watch.healthy_since,
+        health,
+        body: serde_json::json!({ "v": 1, "health": watch.health }).to_string(),
+    }
+}

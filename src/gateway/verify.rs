@@ -1,0 +1,52 @@
+//! One look at an agent: for the check before an execution, and for its verification.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Gateway;
+use crate::incident::Look;
+use crate::pool::{AgentName, Health, ProviderSignal, Signal, Signals};
+use crate::probe::{self, GatewayAnswer, UnitAnswer};
+
+/// Probes one agent within `deadline`, and lets the watch know.
+pub async fn look(gateway: &Arc<Gateway>, agent: &AgentName, deadline: Duration) -> Look {
+    let in_force = gateway.in_force();
+    let Some(member) = in_force.member(agent) else {
+        let why = "it is not in the registry".to_owned();
+        return Look { begun: gateway.clock.now(), health: Health::Unknown(why), invocation: None };
+    };
+    let seen = gateway.sweeper.probe_one(&member.target, deadline).await;
+    let begun = seen.begun;
+    let signals = signals(seen, member.provider);
+    let health = signals.health();
+    let interval = in_force.config.gate.schedule.interval;
+    gateway.watches.observe(agent, health.clone(), begun, begun, interval);
+    Look { begun, health, invocation: signals.invocation }
+}
+
+/// What a probe brought, in the core's words.
+pub fn signals(seen: probe::Signals, provider: Option<ProviderSignal>) -> Signals {
+    let invocation = match &seen.service {
+        Some(UnitAnswer::Known { invocation_id, .. }) => invocation_id.clone(),
+        Some(UnitAnswer::NoAnswer { .. }) | None => None,
+    };
+    Signals {
+        gateway: seen.gateway.map(|answer| match answer {
+            GatewayAnswer::Answered { .. } => Signal::Good,
+            GatewayAnswer::Unreachable { why } => Signal::Bad(why.to_string()),
+            GatewayAnswer::NoAnswer { why } => Signal::NoAnswer(format!("the gateway could not be asked: {why}")),
+        }),
+        service: seen.service.map(|answer| match (answer.alive(), answer) {
+            (Some(true), _) => Signal::Good,
+            (Some(false), UnitAnswer::Known { active_state, sub_state, .. }) => {
+                Signal::Bad(format!("{} ({sub_state})", active_state.as_str()))
+            }
+            (None, UnitAnswer::Known { active_state, sub_state, .. }) => {
+                Signal::NoAnswer(format!("the unit is {} ({sub_state})", active_state.as_str()))
+            }
+            (_, UnitAnswer::NoAnswer { why }) => Signal::NoAnswer(format!("the unit could not be asked: {why}")),
+        }),
+        provider,
+        invocation,
+    }
+}

@@ -1,0 +1,92 @@
+use std::future::Future;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::approval::{Answer, InputId, PersonId, Said};
+use crate::pool::{AgentName, Timestamp};
+use crate::store::{Reader, StoreError};
+use crate::wording::{AlarmView, Setting, SweepView, TaskView};
+
+/// What the running daemon offers to those who come in by the local socket or its terminal.
+///
+/// One desk, one way in: [`Desk::submit`] puts what was said into the inbox and waits for its answer.
+/// All that is read comes from the store; the rest here is what only the running daemon knows.
+pub trait Desk: Send + Sync + 'static {
+    /// Puts `said` into the inbox under `id` (the same id again is the same input again) and waits
+    /// until it was worked off, some seconds at most. The future may be dropped at any await: the
+    /// input stays in the inbox, and its answer is kept there.
+    fn submit(&self, id: InputId, said: Said) -> impl Future<Output = Result<Submitted, StoreError>> + Send;
+
+    /// Who this user of the machine is, by the people in force.
+    fn person_of(&self, uid: u32) -> Option<PersonId>;
+
+    /// Where everything is read from.
+    fn reader(&self) -> &Reader;
+
+    /// How texts are to be written: the zone and the like.
+    fn setting(&self) -> Setting;
+
+    /// The daemon's clock.
+    fn now(&self) -> Timestamp;
+
+    /// How long after its first delivery a request expires.
+    fn approval_ttl(&self) -> Duration;
+
+    /// What only the running daemon knows of itself.
+    fn live(&self) -> Live;
+
+    /// Why things stand with `agent` as they do; none if no such agent is configured or stored.
+    fn explain(&self, agent: &AgentName) -> impl Future<Output = Result<Option<Shown>, StoreError>> + Send;
+
+    /// All metrics in the Prometheus text format.
+    fn metrics_text(&self) -> String;
+}
+
+/// What became of something said, as far as it is known by now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// It was worked off, now or before, and this is its answer.
+    Answered(Answer),
+    /// It is safe in the inbox and still being worked off; the answer can be asked for by the id.
+    Pending,
+    /// The id stands for something else that was said: nothing was taken in.
+    IdTaken,
+}
+
+/// Something to read: for programs and for people, made from the same facts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// For people: some lines, without a line break at the end.
+    pub text: String,
+    /// For programs: a JSON object.
+    #[serde(flatten)]
+    pub value: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Shown {
+    /// `text`, and the fields of `value`, which serialises to an object (anything else stands alone under
+    /// `value`).
+    pub fn new(text: impl Into<String>, value: &impl Serialize) -> Self {
+        let value = match serde_json::to_value(value) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            Ok(other) => [("value".to_owned(), other)].into_iter().collect(),
+            // Only a map with keys that are no text gets here; nothing shown has one.
+            Err(_) => serde_json::Map::new(),
+        };
+        Self { text: text.into(), value }
+    }
+}
+
+/// What only the running daemon knows of itself; the rest of [`StatusView`](crate::wording::StatusView) is in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Since when it is at work.
+    pub since: Timestamp,
+    /// The newest sweep; none: not one has ended yet.
+    pub sweep: Option<SweepView>,
+    /// Alarms in force, the oldest first.
+    pub alarms: Vec<AlarmView>,
+    /// Its tasks, by name.
+    pub tasks: Vec<TaskView>,
+}

@@ -1,0 +1,325 @@
+//! What can be read: facts from the store, as JSON and as text. The daemon answers with these, and the
+//! command line uses the same functions on the store itself where there is no daemon.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::desk::{Live, Shown};
+use crate::approval::{Answer, AnswerKind, ApprovalKey, Code, InputId, PersonId, Request, Speaker};
+use crate::incident::{Execution, Incident};
+use crate::pool::{AgentName, Timestamp};
+use crate::store::agents::{self, Health};
+use crate::store::journal::{self, Filter, Head, Verified};
+use crate::store::{Read, Reader, StoreError, executions, inbox, incidents, messages, requests};
+use crate::wording::{self, CardFacts, IncidentView, LiveExecution, PendingView, Setting, StatusView};
+
+/// Inputs that are listed at most: beyond, "many" is all that matters.
+const INPUTS_MAX: u32 = 1000;
+
+/// Entries of the journal on a card.
+const LATELY: u32 = 5;
+
+/// One request with all that belongs to it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Dossier {
+    /// The request.
+    pub request: Request,
+    /// The death that it is about.
+    pub incident: Incident,
+    /// What was done about that death, the oldest first.
+    pub executions: Vec<Execution>,
+    /// How it can be answered, as lines of the grammar; nothing once it is closed.
+    pub answers: Vec<String>,
+}
+
+/// One entry of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Entry {
+    /// Its place.
+    pub seq: i64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: String,
+    /// To which agent.
+    pub agent: Option<AgentName>,
+    /// The facts.
+    pub body: serde_json::Value,
+}
+
+/// An input that was set aside.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SetAside {
+    /// Its id, for `inbox retry`.
+    pub id: String,
+    /// Where it came from.
+    pub source: String,
+    /// When.
+    pub entered_at: Timestamp,
+    /// How often it failed.
+    pub attempts: u32,
+}
+
+/// Who the kernel says the caller is, and who that is here. Everybody may ask this.
+pub fn whoami(uid: u32, person: Option<&PersonId>) -> Shown {
+    let text = match person {
+        Some(person) => format!("You are {person} (local user {uid})."),
+        None => format!("You are nobody here. {}", wording::stranger(&Speaker::LocalUser(uid))),
+    };
+    Shown::new(text, &serde_json::json!({ "uid": uid, "person": person }))
+}
+
+/// The answer to the input `id`: none if there is no such input, some none if it waits.
+///
+/// # Errors
+/// As of the store.
+pub async fn answer(reader: &Reader, id: &InputId) -> Result<Option<Option<Answer>>, StoreError> {
+    let mut db = reader.read().await?;
+    let Some(row) = inbox::result(&mut db, &id.0).await? else { return Ok(None) };
+    let kept = row.answer.as_deref().map(|json| body("inputs", &row.id, json)).transpose()?;
+    Ok(Some(match row.state {
+        inbox::InputState::New => None,
+        inbox::InputState::Handled => kept,
+        inbox::InputState::SetAside => {
+            kept.or_else(|| Some(Answer { outcome: AnswerKind::SetAside, text: set_aside_text(&row.id) }))
+        }
+    }))
+}
+
+/// All requests that wait for an answer, the oldest first.
+///
+/// # Errors
+/// As of the store.
+pub async fn pending(reader: &Reader, setting: &Setting, now: Timestamp) -> Result<Shown, StoreError> {
+    let mut db = reader.read().await?;
+    let mut views = Vec::new();
+    for row in requests::pending(&mut db).await? {
+        let death = incident(&mut db, &row.incident_id).await?;
+        views.push(PendingView {
+            request: body("requests", &row.id, &row.body)?,
+            opened_at: death.opened_at,
+            snoozed_until: death.snoozed_until,
+        });
+    }
+    let text = wording::pending_text(&views, setting, now);
+    Ok(Shown::new(text, &serde_json::json!({ "requests": views })))
+}
+
+/// One request by its code or its whole key; none if there is no such request.
+///
+/// # Errors
+/// As of the store.
+pub async fn request(
+    reader: &Reader,
+    target: &str,
+    approval_ttl: Duration,
+    setting: &Setting,
+    now: Timestamp,
+) -> Result<Option<Shown>, StoreError> {
+    let mut db = reader.read().await?;
+    let row = if let Ok(key) = ApprovalKey::parse(target) {
+        requests::by_key(&mut db, &key.to_string()).await?
+    } else if let Ok(code) = Code::parse(target) {
+        requests::by_code(&mut db, &code.to_string()).await?
+    } else {
+        None
+    };
+    let Some(row) = row else { return Ok(None) };
+    let incident = incident(&mut db, &row.incident_id).await?;
+    let rows = executions::of_incident(&mut db, &row.incident_id).await?;
+    let executions = rows
+        .iter()
+        .map(|row| body("executions", &row.id, &row.body))
+        .collect::<Result<Vec<Execution>, StoreError>>()?;
+    let request: Request = body("requests", &row.id, &row.body)?;
+    let filter = Filter { agent: Some(request.agent.clone()), since: Some(incident.opened_at), ..Filter::default() };
+    let entries = entries(&mut db, None, LATELY, &filter).await?;
+    let recent: Vec<String> = entries.iter().rev().map(|entry| entry.line(setting, now)).collect();
+    let known = CardFacts { execution: executions.last(), approval_ttl, recent: &recent };
+    let card = wording::card(&incident, &request, &known, setting, now);
+    let answers = card.answers.iter().map(|answer| answer.command(request.code)).collect();
+    let dossier = Dossier { request, incident, executions, answers };
+    Ok(Some(Shown::new(card.to_text(), &dossier)))
+}
+
+/// Everything at one glance; `live` is what only the running daemon knows, none if there is none.
+///
+/// # Errors
+/// As of the store.
+pub async fn status(
+    reader: &Reader,
+    live: Option<Live>,
+    setting: &Setting,
+    now: Timestamp,
+) -> Result<Shown, StoreError> {
+    let mut db = reader.read().await?;
+    let mut view = StatusView::default();
+    for row in agents::load(&mut db).await? {
+        let counts = &mut view.health;
+        *match row.health {
+            Health::Healthy => &mut counts.healthy,
+            Health::Unhealthy => &mut counts.unhealthy,
+            Health::Unknown => &mut counts.unknown,
+            Health::Unobservable => &mut counts.unobservable,
+        } += 1;
+    }
+    let mut codes = BTreeMap::new();
+    for row in requests::pending(&mut db).await? {
+        let request: Request = body("requests", &row.id, &row.body)?;
+        codes.insert(row.incident_id, request.code);
+    }
+    for row in incidents::open(&mut db).await? {
+        let incident: Incident = body("incidents", &row.id, &row.body)?;
+        view.incidents.push(IncidentView {
+            agent: incident.agent,
+            mission: incident.mission,
+            opened_at: incident.opened_at,
+            disposition: incident.disposition,
+            code: codes.get(&row.id).copied(),
+        });
+    }
+    for row in executions::live(&mut db).await? {
+        let execution: Execution = body("executions", &row.id, &row.body)?;
+        view.executions.push(LiveExecution {
+            state: execution.state.word().to_owned(),
+            id: execution.id,
+            agent: execution.agent,
+            action: execution.action,
+            ready_at: execution.ready_at,
+        });
+    }
+    view.incidents.sort_by(|one, other| one.agent.cmp(&other.agent));
+    view.executions.sort_by(|one, other| one.agent.cmp(&other.agent));
+    view.messages_due = messages::count_due(&mut db).await?;
+    view.set_aside = inbox::set_aside(&mut db, INPUTS_MAX).await?.into_iter().map(|row| InputId(row.id)).collect();
+    if let Some(Live { since, sweep, alarms, tasks }) = live {
+        view = StatusView { daemon_since: Some(since), sweep, alarms, tasks, ..view };
+    }
+    Ok(Shown::new(wording::status_text(&view, setting, now), &view))
+}
+
+/// A page of the journal, the newest entry first: of one agent or all, before the entry `before` or
+/// from the end.
+///
+/// # Errors
+/// As of the store.
+pub async fn history(
+    reader: &Reader,
+    agent: Option<AgentName>,
+    before: Option<i64>,
+    limit: u32,
+    setting: &Setting,
+    now: Timestamp,
+) -> Result<Shown, StoreError> {
+    let mut db = reader.read().await?;
+    let filter = Filter { agent, ..Filter::default() };
+    let entries = entries(&mut db, before, limit, &filter).await?;
+    // A full page may have been the last one; then the next is empty, which says so.
+    let next = entries.last().filter(|_| entries.len() == limit as usize).map(|entry| entry.seq);
+    // The newest at the end, where a terminal shows it.
+    let mut lines: Vec<String> = entries.iter().rev().map(|entry| entry.line(setting, now)).collect();
+    if lines.is_empty() {
+        lines.push("There is nothing on record.".to_owned());
+    }
+    if let Some(seq) = next {
+        lines.insert(0, format!("… older: --before {seq}"));
+    }
+    Ok(Shown::new(lines.join("\n"), &serde_json::json!({ "entries": entries, "next_before": next })))
+}
+
+/// The inputs that were set aside, the oldest first.
+///
+/// # Errors
+/// As of the store.
+pub async fn set_aside(reader: &Reader, setting: &Setting, now: Timestamp) -> Result<Shown, StoreError> {
+    let mut db = reader.read().await?;
+    let rows = inbox::set_aside(&mut db, INPUTS_MAX).await?;
+    let inputs: Vec<SetAside> = rows
+        .into_iter()
+        .map(|row| SetAside { id: row.id, source: row.source, entered_at: row.entered_at, attempts: row.attempts })
+        .collect();
+    let lines = inputs.iter().map(|input| {
+        let id = wording::harmless(&input.id, wording::SHORT_MAX);
+        format!("{id}  by {}, {}; failed {} times", input.source, setting.time(input.entered_at, now), input.attempts)
+    });
+    let text = match lines.collect::<Vec<_>>() {
+        lines if lines.is_empty() => "Nothing was set aside.".to_owned(),
+        lines => format!("{}\n`inbox retry ID` runs one again.", lines.join("\n")),
+    };
+    Ok(Shown::new(text, &serde_json::json!({ "inputs": inputs })))
+}
+
+/// Reads the whole journal and tells whether its chain holds; `progress` gets how many entries were
+/// read and how many there are.
+///
+/// # Errors
+/// As of the store.
+pub async fn verify(reader: &Reader, progress: impl FnMut(u64, u64) + Send) -> Result<Shown, StoreError> {
+    let mut db = reader.read().await?;
+    let verified = journal::verify(&mut db, progress).await?;
+    let value = match &verified {
+        Verified::Whole { head: Head { seq, hash } } => {
+            serde_json::json!({ "whole": true, "entries": seq, "head": hash })
+        }
+        Verified::Broken { seq, why } => serde_json::json!({ "whole": false, "entry": seq, "why": why }),
+    };
+    Ok(Shown::new(verified_text(&verified), &value))
+}
+
+fn verified_text(verified: &Verified) -> String {
+    match verified {
+        Verified::Whole { head } if head.seq == 0 => "The journal is empty.".into(),
+        Verified::Whole { head: Head { seq, hash } } => format!(
+            "The journal is whole, up to entry {seq}. Its head is\n  {hash}\nNote it elsewhere: against it, a later look \
+             shows whether the end was cut off."
+        ),
+        Verified::Broken { seq, why } => format!(
+            "The journal is BROKEN at entry {seq}: {why}. What comes before it is whole.\nSomebody changed the store, or \
+             the disk did. Keep a copy of it, and compare with a backup."
+        ),
+    }
+}
+
+/// What is answered in place of what an input that was set aside left without an answer.
+fn set_aside_text(id: &str) -> String {
+    format!("it could not be worked off three times and was set aside; `inbox retry {id}` runs it again")
+}
+
+async fn entries(db: &mut Read, before: Option<i64>, limit: u32, filter: &Filter) -> Result<Vec<Entry>, StoreError> {
+    let mut entries = Vec::new();
+    for row in journal::page(db, before, limit, filter).await? {
+        let body = body("journal", &row.seq.to_string(), &row.body)?;
+        entries.push(Entry { seq: row.seq, at: row.at, kind: row.kind, agent: row.agent, body });
+    }
+    Ok(entries)
+}
+
+impl Entry {
+    fn line(&self, setting: &Setting, now: Timestamp) -> String {
+        wording::journal_line(&self.kind, self.agent.as_ref(), &self.body, self.at, setting, now)
+    }
+}
+
+/// The incident of a request; a key of the schema keeps it there.
+async fn incident(db: &mut Read, id: &str) -> Result<Incident, StoreError> {
+    let row = incidents::load(db, id).await?.ok_or_else(|| StoreError::Inconsistent {
+        table: "requests",
+        column: "incident_id",
+        row: id.to_owned(),
+        why: "there is no such incident".into(),
+    })?;
+    body("incidents", &row.id, &row.body)
+}
+
+/// The value of a JSON column.
+fn body<T: DeserializeOwned>(table: &'static str, row: &str, json: &str) -> Result<T, StoreError> {
+    serde_json::from_str(json).map_err(|error| StoreError::Inconsistent {
+        table,
+        column: if table == "inputs" { "answer" } else { "body" },
+        row: row.to_owned(),
+        why: error.to_string(),
+    })
+}

@@ -1,0 +1,259 @@
+//! What can be asked on the local socket, version 1. No rules live here: a command goes to the inbox
+//! as it was said, and whether its speaker may say it is decided there. Only reading is refused here,
+//! since reading has no place in the inbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::desk::{Desk, Shown, Submitted};
+use super::reads;
+use super::server::{Limits, Peer};
+use crate::approval::{Answer, Channel, Code, InputId, Said, Speaker};
+use crate::pool::{AgentName, Timestamp};
+use crate::store::{StoreError, inbox};
+use crate::wording;
+
+/// Longest line of a command, in bytes; the grammar keeps less.
+const LINE_MAX: usize = 4096;
+/// Entries of a page of history: what is shown without being asked for, and at most.
+const PAGE: u32 = 50;
+const PAGE_MAX: u32 = 500;
+
+/// A command as the client sends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewCommand {
+    /// Made by the client; the same id again is the same command again.
+    pub id: String,
+    /// One line of the grammar.
+    pub line: String,
+    /// The request it replies to, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<Code>,
+}
+
+/// What the client is told about a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandState {
+    /// The id that the inbox knows it by: for `inbox retry`, and in the journal.
+    pub input: String,
+    /// The answer; none as long as it is being worked off.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+}
+
+/// Anything that is not answered as asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Its kind, in one word.
+    pub error: String,
+    /// For the person.
+    pub text: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct HistoryQuery {
+    agent: Option<AgentName>,
+    limit: Option<u32>,
+    before: Option<i64>,
+}
+
+struct Shared<D> {
+    desk: Arc<D>,
+    body_max: usize,
+    arrive_within: Duration,
+}
+
+type At<D> = State<Arc<Shared<D>>>;
+type Answered = Result<Response, Response>;
+
+/// The id under which a command of `uid` stands in the inbox. With the uid in it, nobody can use up
+/// another's ids, nor those of another source.
+pub fn input_id(uid: u32, id: &str) -> InputId {
+    InputId(format!("cli:{uid}:{id}"))
+}
+
+/// What was said, as it is put into the inbox; the source is the channel's name.
+///
+/// # Errors
+/// Never in practice: it says that what was said is no JSON.
+pub fn input_of(id: &InputId, said: &Said, now: Timestamp) -> Result<inbox::Input, serde_json::Error> {
+    let source = match said.via {
+        Channel::Terminal => "terminal",
+        Channel::Cli => "cli",
+    };
+    Ok(inbox::Input { id: id.0.clone(), source: source.into(), raw: serde_json::to_string(said)?, entered_at: now })
+}
+
+/// Whether a client may choose `id`: 8 to 64 letters, digits and hyphens.
+pub fn is_id(id: &str) -> bool {
+    (8..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+pub(super) fn router<D: Desk>(desk: Arc<D>, limits: &Limits) -> Router {
+    let shared = Shared { desk, body_max: limits.body, arrive_within: limits.arrive_within };
+    Router::new()
+        .route("/v1/commands", post(say::<D>))
+        .route("/v1/commands/{id}", get(said::<D>))
+        .route("/v1/whoami", get(whoami::<D>))
+        .route("/v1/pending", get(pending::<D>))
+        .route("/v1/requests/{target}", get(request::<D>))
+        .route("/v1/status", get(status::<D>))
+        .route("/v1/history", get(history::<D>))
+        .route("/v1/explain/{agent}", get(explain::<D>))
+        .route("/v1/inbox/set-aside", get(set_aside::<D>))
+        .route("/v1/journal/verify", get(verify::<D>))
+        .route("/v1/metrics", get(metrics::<D>))
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this address") })
+        .method_not_allowed_fallback(|| async {
+            problem(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "this address does not take that method")
+        })
+        .with_state(Arc::new(shared))
+}
+
+async fn say<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>, body: Body) -> Answered {
+    let bytes = match tokio::time::timeout(at.arrive_within, to_bytes(body, at.body_max)).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) => {
+            let text = format!("a command has at most {} bytes, or it was cut off", at.body_max);
+            return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text));
+        }
+        Err(_) => return Err(problem(StatusCode::REQUEST_TIMEOUT, "too_slow", "the command did not come in time")),
+    };
+    let wrong = |text: String| problem(StatusCode::BAD_REQUEST, "wrong_form", text);
+    let command: NewCommand =
+        serde_json::from_slice(&bytes).map_err(|error| wrong(format!("this is no command: {error}")))?;
+    if !is_id(&command.id) {
+        return Err(wrong("an id has 8 to 64 letters, digits and hyphens".into()));
+    }
+    if command.line.len() > LINE_MAX {
+        return Err(wrong(format!("a line has at most {LINE_MAX} bytes")));
+    }
+    let id = input_id(peer.uid, &command.id);
+    let said =
+        Said { speaker: Speaker::LocalUser(peer.uid), via: Channel::Cli, line: command.line, context: command.context };
+    match at.desk.submit(id.clone(), said).await.map_err(|error| failed(&error))? {
+        Submitted::Answered(answer) => Ok(told(id, Some(answer))),
+        Submitted::Pending => Ok(told(id, None)),
+        Submitted::IdTaken => {
+            let text = "this id stands for another command already; send it anew under an id of its own";
+            Err(problem(StatusCode::CONFLICT, "id_taken", text))
+        }
+    }
+}
+
+/// Only who sent it may ask, since the id is looked up together with the caller's uid; root may ask
+/// for anybody's by the whole id of the inbox.
+async fn said<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>, Path(id): Path<String>) -> Answered {
+    let id = if peer.uid == 0 && id.starts_with("cli:") { InputId(id) } else { input_id(peer.uid, &id) };
+    match reads::answer(at.desk.reader(), &id).await.map_err(|error| failed(&error))? {
+        Some(answer) => Ok(told(id, answer)),
+        None => Err(problem(StatusCode::NOT_FOUND, "unknown", "no command of this id was received from you")),
+    }
+}
+
+async fn whoami<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>) -> Answered {
+    Ok(Json(reads::whoami(peer.uid, at.desk.person_of(peer.uid).as_ref())).into_response())
+}
+
+async fn pending<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>) -> Answered {
+    let desk = reading(&at, peer)?;
+    shown(reads::pending(desk.reader(), &desk.setting(), desk.now()).await.map(Some))
+}
+
+async fn request<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>, Path(target): Path<String>) -> Answered {
+    let desk = reading(&at, peer)?;
+    shown(reads::request(desk.reader(), &target, desk.approval_ttl(), &desk.setting(), desk.now()).await)
+}
+
+async fn status<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>) -> Answered {
+    let desk = reading(&at, peer)?;
+    shown(reads::status(desk.reader(), Some(desk.live()), &desk.setting(), desk.now()).await.map(Some))
+}
+
+async fn history<D: Desk>(
+    State(at): At<D>,
+    Extension(peer): Extension<Peer>,
+    query: Result<Query<HistoryQuery>, axum::extract::rejection::QueryRejection>,
+) -> Answered {
+    let desk = reading(&at, peer)?;
+    let Query(query) = query.map_err(|error| problem(StatusCode::BAD_REQUEST, "wrong_form", error.body_text()))?;
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+    shown(reads::history(desk.reader(), query.agent, query.before, limit, &desk.setting(), desk.now()).await.map(Some))
+}
+
+async fn explain<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>, Path(agent): Path<String>) -> Answered {
+    let desk = reading(&at, peer)?;
+    let agent =
+        AgentName::new(agent).map_err(|error| problem(StatusCode::BAD_REQUEST, "wrong_form", error.to_string()))?;
+    shown(desk.explain(&agent).await)
+}
+
+async fn set_aside<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>) -> Answered {
+    let desk = reading(&at, peer)?;
+    shown(reads::set_aside(desk.reader(), &desk.setting(), desk.now()).await.map(Some))
+}
+
+async fn verify<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>) -> Answered {
+    let desk = reading(&at, peer)?;
+    shown(reads::verify(desk.reader(), |_, _| {}).await.map(Some))
+}
+
+async fn metrics<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>) -> Answered {
+    let desk = reading(&at, peer)?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], desk.metrics_text()).into_response())
+}
+
+/// The desk, for somebody who may read: people, root, and the user that the daemon runs as.
+fn reading<D: Desk>(at: &Shared<D>, peer: Peer) -> Result<&D, Response> {
+    let own = rustix::process::geteuid().as_raw();
+    if peer.uid == 0 || peer.uid == own || at.desk.person_of(peer.uid).is_some() {
+        return Ok(&at.desk);
+    }
+    Err(problem(StatusCode::FORBIDDEN, "not_a_person", wording::stranger(&Speaker::LocalUser(peer.uid))))
+}
+
+fn shown(read: Result<Option<Shown>, StoreError>) -> Answered {
+    match read {
+        Ok(Some(shown)) => Ok(Json(shown).into_response()),
+        Ok(None) => Err(problem(StatusCode::NOT_FOUND, "unknown", "there is no such request or agent")),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+fn told(id: InputId, answer: Option<Answer>) -> Response {
+    let status = if answer.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    (status, Json(CommandState { input: id.0, answer })).into_response()
+}
+
+fn failed(error: &StoreError) -> Response {
+    tracing::error!(error = %Chain(error), "a local request failed at the store");
+    problem(StatusCode::SERVICE_UNAVAILABLE, "store", format!("the store did not answer: {}", Chain(error)))
+}
+
+fn problem(status: StatusCode, error: &str, text: impl Into<String>) -> Response {
+    (status, Json(Problem { error: error.into(), text: text.into() })).into_response()
+}
+
+/// An error with its causes, in one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

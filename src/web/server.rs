@@ -1,0 +1,160 @@
+//! Connections of the local socket: who called, how many at once, for how long.
+//!
+//! One connection carries one request. Every user of the machine can connect, so no one of them may
+//! keep the others out: besides the bound on all connections there is one per uid, a head and a body
+//! must come within seconds, and the whole connection ends after minutes.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::{Extension, Router};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+
+use super::desk::Desk;
+use super::routes;
+use super::socket::Socket;
+
+/// How much the server takes on.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections at the same time.
+    pub connections: usize,
+    /// Of these, connections of one uid: a single user cannot take them all.
+    pub per_uid: usize,
+    /// Within this time the head, and then the body, of a request must have come.
+    pub arrive_within: Duration,
+    /// After this time a connection is over, whatever it is doing.
+    pub connection: Duration,
+    /// Bytes of a request's body.
+    pub body: usize,
+    /// How long requests under way have when the server stops.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            per_uid: 16,
+            arrive_within: Duration::from_secs(5),
+            // The longest answer is a journal of millions of entries being verified.
+            connection: Duration::from_secs(300),
+            body: 64 * 1024,
+            drain: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Who is at the other end of the connection, as the kernel says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The effective uid of the process when it connected.
+    pub uid: u32,
+}
+
+/// Answers on `socket` until `stop` is ready; then lets the requests under way finish.
+pub async fn serve<D: Desk>(socket: Socket, desk: Arc<D>, limits: Limits, stop: impl Future<Output = ()>) {
+    let router = routes::router(desk, &limits);
+    let places = Places::new(&limits);
+    let mut connections = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            accepted = next(&socket, &places) => accepted,
+        };
+        let (stream, permit) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely: it passes when something is closed.
+                tracing::warn!(%error, "the local socket could not take a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Ok(peer) = stream.peer_cred().map(|seen| Peer { uid: seen.uid() }) else { continue };
+        let Some(place) = places.take(peer.uid) else {
+            // Told by the closed connection alone: an answer would take the place that there is not.
+            tracing::warn!(uid = peer.uid, "a local user has too many connections open");
+            continue;
+        };
+        let (router, limits) = (router.clone(), limits.clone());
+        connections.spawn(async move {
+            let _held = (permit, place);
+            converse(stream, peer, router, &limits).await;
+        });
+    }
+    // No new callers; the file goes now, so that they see at once that nobody is there.
+    drop(socket);
+    let finish = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(limits.drain, finish).await;
+}
+
+async fn next(socket: &Socket, places: &Places) -> std::io::Result<(UnixStream, OwnedSemaphorePermit)> {
+    // The semaphore is never closed.
+    let permit = places.all.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, _) = socket.listener.accept().await?;
+    Ok((stream, permit))
+}
+
+async fn converse(stream: UnixStream, peer: Peer, router: Router, limits: &Limits) {
+    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.arrive_within)
+        .keep_alive(false)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
+    match tokio::time::timeout(limits.connection, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(uid = peer.uid, %error, "a local connection ended early"),
+        Err(_) => tracing::warn!(uid = peer.uid, "a local connection took too long and was closed"),
+    }
+}
+
+/// How many places are taken, in all and by whom.
+struct Places {
+    all: Arc<Semaphore>,
+    per_uid: usize,
+    taken: Arc<Mutex<BTreeMap<u32, usize>>>,
+}
+
+struct Place {
+    uid: u32,
+    taken: Arc<Mutex<BTreeMap<u32, usize>>>,
+}
+
+impl Places {
+    fn new(limits: &Limits) -> Self {
+        Self { all: Arc::new(Semaphore::new(limits.connections)), per_uid: limits.per_uid, taken: Arc::default() }
+    }
+
+    fn take(&self, uid: u32) -> Option<Place> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = taken.entry(uid).or_default();
+        if *own >= self.per_uid {
+            return None;
+        }
+        *own += 1;
+        Some(Place { uid, taken: self.taken.clone() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = taken.get_mut(&self.uid) {
+            *own -= 1;
+            if *own == 0 {
+                taken.remove(&self.uid);
+            }
+        }
+    }
+}
