@@ -10,5 +10,5 @@ fn main() -> ExitCode {
     if args.next().is_some_and(|verb| verb == "shim") {
         return lazarus_gate::revival::shim::main(args);
     }
-    ExitCode::SUCCESS
+    lazarus_gate::cli::main(std::env::args_os())
 }

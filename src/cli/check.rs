@@ -8,11 +8,14 @@ use serde::Serialize;
 
 use crate::config::{self, Lookup, Problem, Problems, Severity, Users};
 
+/// What is checked where no file is named and none is found.
+pub const DEFAULT_CONFIG: &str = "config/lazarus-gate.yaml";
+
 /// Read the configuration, and print all problems of all its files
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
-    /// The gateway's file; it names the others
-    #[arg(long, value_name = "PATH", default_value = "config/lazarus-gate.yaml", env = "LAZARUS_GATE_CONFIG")]
+    /// The gateway's file; it names the others. Found by [`ConfigAt`](super::ConfigAt).
+    #[arg(skip)]
     pub config: PathBuf,
     /// Print JSON
     #[arg(long)]

@@ -127,10 +127,8 @@ mod tests {
 
     #[test]
     fn errors_end_as_they_are_documented() {
-        let refused = |status| ClientError::Refused {
-            status,
-            problem: Problem { error: "x".into(), text: "x".into() },
-        };
+        let refused =
+            |status| ClientError::Refused { status, problem: Problem { error: "x".into(), text: "x".into() } };
         let path = std::path::PathBuf::from("s");
         let nobody = ClientError::NoDaemon { path: path.clone(), source: std::io::ErrorKind::NotFound.into() };
         let waited = std::time::Duration::ZERO;

@@ -10,11 +10,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use crate::config::{self, Lookup, Users};
+use crate::config::{self, DEFAULT_PROFILES, Lookup, Users};
 use crate::pool::{AgentName, HostName, MissionName, Mode};
 
 const SHIPPED_GATE: &str = include_str!("../../config/lazarus-gate.yaml");
-const SHIPPED_PROFILES: &str = include_str!("../../config/mission_bus_profiles.json");
 
 /// Write a commented configuration, from a few questions or from flags
 #[derive(Debug, clap::Args)]
@@ -193,7 +192,7 @@ fn write(args: &InitArgs, users: &dyn Lookup, uid: u32) -> anyhow::Result<PathBu
     let files = [
         ("lazarus-registry.yaml", registry(args, &missions)),
         ("resurrection_pool.json", policy(args)?),
-        ("mission_bus_profiles.json", SHIPPED_PROFILES.to_owned()),
+        ("mission_bus_profiles.json", DEFAULT_PROFILES.to_owned()),
         // Last, since it makes a configuration of the others.
         ("lazarus-gate.yaml", gate(args, users, uid)?),
     ];

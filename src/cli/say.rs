@@ -7,7 +7,7 @@ use super::exit::Exit;
 use super::out;
 use super::place::{Place, Reach};
 use crate::approval::{Channel, Command, InputId, Said, Speaker};
-use crate::store::{self, DaemonLock, OpenOptions, Store, StoreError, inbox};
+use crate::store::{DaemonLock, OpenOptions, Store, StoreError, inbox};
 use crate::web::{ClientError, CommandState, NewCommand, input_id, input_of};
 use crate::wording;
 
@@ -97,16 +97,4 @@ fn append(world: &World, reach: &Reach, id: &InputId, said: &Said) -> anyhow::Re
         closed
     })??;
     Ok(())
-}
-
-/// Who holds the lock of the store, in words; for errors.
-pub(super) fn holder(path: &std::path::Path) -> String {
-    match store::holder(path) {
-        Ok(Some(holder)) => match holder.pid {
-            Some(pid) => format!("process {pid} holds it"),
-            None => "a process holds it".to_owned(),
-        },
-        Ok(None) => "nobody holds it".to_owned(),
-        Err(error) => format!("unknown who holds it: {error}"),
-    }
 }

@@ -21,6 +21,7 @@ mod words;
 pub use diff::diff;
 pub use load::{Config, Loaded, load, load_gate_only, load_people_only};
 pub use locate::Place;
+pub use profiles::DEFAULT_PROFILES;
 pub use report::{Problem, Problems, Severity, Step, Trail};
 pub use text::{TextError, json_to_value, yaml_to_value};
 pub use users::Users;

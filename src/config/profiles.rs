@@ -7,6 +7,9 @@ use super::report::{Notes, Trail, below, item, spell};
 use super::section::kind;
 use super::words::suggest;
 
+/// The shipped file, which is the reference's default.
+pub const DEFAULT_PROFILES: &str = include_str!("../../config/mission_bus_profiles.json");
+
 const ROLES: [&str; 4] = ["lead", "write", "read", "audit"];
 const PROFILE_KEYS: [&str; 6] = ["name", "label", "level", "mechanism", "description", "supports_resume"];
 

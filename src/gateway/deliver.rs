@@ -2,12 +2,11 @@
 //! between it is sent again (at least once).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::ledger::{self, Entry};
 use super::speak::{Body, TERMINAL};
 use super::{Gateway, TaskName};
-use crate::channel::{Channel, Delivered};
+use crate::channel::{Channel, Delivery, Outgoing};
 use crate::incident::{self, Step};
 use crate::pool::IncidentId;
 use crate::store::messages::{MessageKind, MessageRow};
@@ -15,8 +14,6 @@ use crate::store::{self, StoreError};
 
 /// Messages that are sent in one go and marked in one transaction.
 const TOGETHER: u32 = 50;
-/// The pause after a failed sending; doubles with each attempt, up to a minute.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Sends what is due on `channel`; tells how many messages.
 pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel) -> Result<usize, StoreError> {
@@ -33,8 +30,9 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel) -> Result<usize
         let mut outcomes = Vec::with_capacity(rows.len());
         for row in rows {
             let text = serde_json::from_str::<Body>(&row.body).map_or_else(|_| row.body.clone(), |body| body.text);
-            let delivered = channel.deliver(&text).await;
-            let failed = !matches!(delivered, Delivered::Yes { .. });
+            let message = Outgoing { target: &row.target, text: &text, replaces: row.remote_id.as_deref() };
+            let delivered = channel.deliver(message).await;
+            let failed = matches!(delivered, Delivery::Retry { .. });
             outcomes.push((row, delivered));
             if failed {
                 break;
@@ -57,26 +55,25 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel) -> Result<usize
 async fn mark(
     tx: &mut store::Tx,
     gateway: &Arc<Gateway>,
-    outcomes: Vec<(MessageRow, Delivered)>,
+    outcomes: Vec<(MessageRow, Delivery)>,
 ) -> Result<(usize, bool), StoreError> {
     let entry = Entry::open(tx, gateway).await?;
     let (mut marked, mut stuck) = (0, false);
     for (row, delivered) in outcomes {
         match delivered {
-            Delivered::Yes { remote_id } => {
+            Delivery::Delivered { remote_id } => {
                 store::messages::sent(tx, &row, remote_id.as_deref(), entry.now, &entry.id()).await?;
                 marked += 1;
                 if row.kind == MessageKind::Card {
                     delivered_card(tx, &entry, &row).await?;
                 }
             }
-            Delivered::Later { after, why } => {
+            Delivery::Retry { after, why } => {
                 tracing::warn!(channel = TERMINAL, why, "a message could not be sent and is tried again");
-                let pause = after.unwrap_or_else(|| PAUSE * 2u32.pow(row.attempts.min(6)));
-                store::messages::failed(tx, &row.id, entry.now.plus(pause)).await?;
+                store::messages::failed(tx, &row.id, entry.now.plus(after)).await?;
                 stuck = true;
             }
-            Delivered::Never { why } => {
+            Delivery::Gone { why } => {
                 tracing::warn!(channel = TERMINAL, why, "a message can never be sent");
                 store::messages::gone(tx, &row.id).await?;
             }

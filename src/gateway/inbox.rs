@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::ledger::{self, Entry};
 use super::{Gateway, TaskName, speak};
-use crate::approval::{Answer, AnswerKind, Channel, Command, InputId, PersonId, Said, Speaker, Target};
+use crate::approval::{Answer, AnswerKind, Command, InputId, PersonId, Said, Speaker, Target};
 use crate::incident::{self, Ballot, Event, Refusal, Vote};
 use crate::pool::{AgentName, Timestamp};
 use crate::store::executions::ExecutionPhase;
@@ -507,11 +507,4 @@ pub async fn run(gateway: Arc<Gateway>) {
             () = gateway.bells.stopped() => {}
         }
     }
-}
-
-/// What the terminal's own lines say, and who says them: the user the daemon runs as.
-pub fn said_at_the_terminal(gateway: &Gateway, line: String) -> (InputId, Said) {
-    let now: Timestamp = gateway.clock.now();
-    let said = Said { speaker: Speaker::LocalUser(gateway.own_uid), via: Channel::Terminal, line, context: None };
-    (InputId(gateway.ids.id(now)), said)
 }

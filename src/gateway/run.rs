@@ -13,7 +13,7 @@ use super::sweep::Sweeping;
 use super::{
     Bells, Clock, Gateway, MachineClock, Parts, deliver, inbox, plan, reload, retention, revive, speak, start,
 };
-use crate::channel::terminal::Terminal;
+use crate::channel::Terminal;
 use crate::config::{self, Loaded, Problems};
 use crate::probe::{
     DescriptorBudget, HttpProber, HttpSettings, ProbeError, Sweeper, Systemd, SystemdSettings, has_service_manager,
@@ -141,7 +141,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         tasks.spawn(deliver::run(Arc::clone(&gateway), Arc::new(options.output.clone())));
     }
     if options.terminal_input || (gate.channels.terminal.enabled && gate.channels.terminal.input) {
-        super::terminal_input::listen(Arc::clone(&gateway), options.output);
+        tasks.spawn(super::terminal_input::run(Arc::clone(&gateway), options.output));
     }
     Watchdog::ready();
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use super::error::StoreError;
 use super::open::Reader;
@@ -30,6 +30,14 @@ pub async fn write(source: &Reader, to: &Path, now: Timestamp) -> Result<(), Sto
         let _ = fs::remove_file(&part);
     }
     made
+}
+
+/// What SQLite finds wrong with the file underneath; nothing is good news. At most ten findings, each a
+/// line. Reads the whole file.
+pub async fn damage(source: &Reader) -> Result<Vec<String>, StoreError> {
+    let rows = sql("PRAGMA quick_check(10)").fetch_all(source.pool()).await?;
+    let findings = rows.iter().map(|row| Ok(row.try_get::<String, _>(0)?)).collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(findings.into_iter().filter(|finding| finding != "ok").collect())
 }
 
 fn part_of(to: &Path) -> PathBuf {

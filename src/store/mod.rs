@@ -35,7 +35,7 @@ pub mod meta;
 pub mod requests;
 pub mod votes;
 
-pub use backup::write as backup;
+pub use backup::{damage, write as backup};
 pub use error::StoreError;
 pub use lock::{DaemonLock, Holder, holder, lock_path};
 pub use open::{OpenOptions, Reader, Store};

@@ -54,6 +54,17 @@ pub enum Submitted {
     IdTaken,
 }
 
+impl Submitted {
+    /// For the person, where nothing but words can be told.
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Answered(answer) => answer.text,
+            Self::Pending => "It was received and is being worked off; see `history`.".into(),
+            Self::IdTaken => "It was not received; say it again.".into(),
+        }
+    }
+}
+
 /// Something to read: for programs and for people, made from the same facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {

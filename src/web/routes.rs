@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,14 @@ struct Shared<D> {
 }
 
 type At<D> = State<Arc<Shared<D>>>;
-type Answered = Result<Response, Response>;
+type Answered = Result<Response, Fault>;
+
+/// A [`Problem`] on its way out.
+struct Fault {
+    status: StatusCode,
+    error: &'static str,
+    text: String,
+}
 
 /// The id under which a command of `uid` stands in the inbox. With the uid in it, nobody can use up
 /// another's ids, nor those of another source.
@@ -213,7 +220,7 @@ async fn metrics<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>) ->
 }
 
 /// The desk, for somebody who may read: people, root, and the user that the daemon runs as.
-fn reading<D: Desk>(at: &Shared<D>, peer: Peer) -> Result<&D, Response> {
+fn reading<D: Desk>(at: &Shared<D>, peer: Peer) -> Result<&D, Fault> {
     let own = rustix::process::geteuid().as_raw();
     if peer.uid == 0 || peer.uid == own || at.desk.person_of(peer.uid).is_some() {
         return Ok(&at.desk);
@@ -234,13 +241,19 @@ fn told(id: InputId, answer: Option<Answer>) -> Response {
     (status, Json(CommandState { input: id.0, answer })).into_response()
 }
 
-fn failed(error: &StoreError) -> Response {
+fn failed(error: &StoreError) -> Fault {
     tracing::error!(error = %Chain(error), "a local request failed at the store");
     problem(StatusCode::SERVICE_UNAVAILABLE, "store", format!("the store did not answer: {}", Chain(error)))
 }
 
-fn problem(status: StatusCode, error: &str, text: impl Into<String>) -> Response {
-    (status, Json(Problem { error: error.into(), text: text.into() })).into_response()
+fn problem(status: StatusCode, error: &'static str, text: impl Into<String>) -> Fault {
+    Fault { status, error, text: text.into() }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        (self.status, Json(Problem { error: self.error.into(), text: self.text })).into_response()
+    }
 }
 
 /// An error with its causes, in one line.

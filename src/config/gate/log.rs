@@ -47,6 +47,12 @@ impl LogLevel {
     }
 }
 
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: LogLevel::Info }
+    }
+}
+
 impl Log {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];

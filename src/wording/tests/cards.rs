@@ -151,7 +151,7 @@ fn the_end_of_each_request() {
 fn each_step_of_an_approved_request() {
     let states = vec![
         ExecutionState::Ready,
-        ExecutionState::Running { run: "x1-1".into(), since: NOW },
+        ExecutionState::Running { since: NOW },
         ExecutionState::CalledOff { at: NOW, because: CalledOff::Recovered },
         ExecutionState::Done { verification: verification() },
         ExecutionState::Failed { at: NOW, why: "it ended with status 1".into() },

@@ -21,7 +21,7 @@ use crate::incident::{
     AgentFacts, Basis, CalledOff, Candidate, Case, Disposition, Execution, ExecutionId, ExecutionState, Incident,
     IncidentState, Standing, Tally, Verification,
 };
-use crate::pool::{AgentName, Health, IncidentId, MissionName, Reason, Timestamp};
+use crate::pool::{AgentName, Health, IncidentId, MissionName, Mode, Reason, Timestamp};
 
 /// 06:05:06 in the summer time of Berlin.
 const NOW: Timestamp = Timestamp::from_millis(1_776_225_906_000);
@@ -66,6 +66,8 @@ fn on_hold() -> Setting {
 
 fn incident() -> Incident {
     Incident {
+        request: None,
+        execution: None,
         id: IncidentId("i1".into()),
         agent: agent("ezra"),
         mission: mission("archive"),
@@ -104,6 +106,7 @@ fn approved(action: Action) -> RequestState {
 
 fn execution(action: Action, state: ExecutionState) -> Execution {
     Execution {
+        run: None,
         id: execution_id(),
         incident: IncidentId("i1".into()),
         agent: agent("ezra"),

@@ -40,7 +40,7 @@ fn dispositions() -> Vec<Disposition> {
 
 fn explained(facts: Option<&AgentFacts>, incident: Option<&Incident>, setting: &Setting) -> String {
     let (request, agent) = (request(), agent("ezra"));
-    let running = execution(Action::Restart, ExecutionState::Running { run: "x1-1".into(), since: NOW });
+    let running = execution(Action::Restart, ExecutionState::Running { since: NOW });
     let reviving = incident.is_some_and(|one| matches!(one.disposition, Disposition::Reviving { .. }));
     let of = Explained {
         agent: &agent,
@@ -230,8 +230,13 @@ fn why_an_agent_that_is_not_dead_is_left_alone() {
 
 #[test]
 fn why_a_yes_asks_and_what_keeps_things_from_running() {
-    let yes =
-        AgentFacts { mode: Mode::Yes, host: Some("10.0.0.7".into()), local: false, can_restart: false, ..facts() };
+    let yes = AgentFacts {
+        mode: crate::pool::Mode::Yes,
+        host: Some("10.0.0.7".into()),
+        local: false,
+        can_restart: false,
+        ..facts()
+    };
     let tallies = [
         ("attempts", Tally { attempts: 3, ..Tally::default() }),
         ("unknown", Tally { attempts: 1, may_still_run: true, ..Tally::default() }),
