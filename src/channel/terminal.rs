@@ -55,8 +55,11 @@ impl Terminal {
     /// The output says no, or is blocked ([`ErrorKind::TimedOut`], [`ErrorKind::WouldBlock`]): then it may
     /// still be written later.
     pub async fn say(&self, text: &str) -> std::io::Result<()> {
+        self.write(format!("{}\n", text.trim_end())).await
+    }
+
+    async fn write(&self, block: String) -> std::io::Result<()> {
         let (written, done) = oneshot::channel();
-        let block = format!("{}\n", text.trim_end());
         self.queue.try_send((block, written)).map_err(|error| match error {
             TrySendError::Full(_) => ErrorKind::WouldBlock,
             TrySendError::Disconnected(_) => ErrorKind::BrokenPipe,
@@ -85,7 +88,8 @@ impl Channel for Terminal {
 
     fn deliver<'a>(&'a self, message: Outgoing<'a>) -> BoxFuture<'a, Delivery> {
         Box::pin(async move {
-            match self.say(&format!("{}\n", message.text.trim_end())).await {
+            // A blank line after each: at 3 a.m. one must see where a message ends.
+            match self.write(format!("{}\n\n", message.text.trim_end())).await {
                 Ok(()) => Delivery::Delivered { remote_id: None },
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                     Delivery::Gone { why: "the daemon's output was closed".into() }

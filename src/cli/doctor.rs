@@ -1,5 +1,7 @@
 //! `lazarus-gate doctor`: is everything in order that the daemon stands on? It only looks.
 
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use serde::Serialize;
@@ -175,6 +177,14 @@ fn socket(reach: &Reach, answered: bool, findings: &mut Findings) {
         return;
     }
     match folder_fault(folder) {
+        Ok(None) if folder.metadata().is_ok_and(|seen| seen.mode() & 0o001 == 0) => {
+            let says = format!(
+                "{}: others may not enter this folder, so only its owner reaches the daemon; give the socket a folder of \
+                 its own (mode 755)",
+                folder.display()
+            );
+            findings.add(Grade::Warn, "socket", says);
+        }
         Ok(None) => findings.add(Grade::Ok, "socket", path.display().to_string()),
         // Seen as another user, the daemon's own folder looks like somebody else's.
         Ok(Some(why)) if answered => findings.add(Grade::Warn, "socket", format!("{}: {why}", folder.display())),
@@ -214,8 +224,11 @@ async fn the_store(path: &Path, now: Timestamp, answered: bool, findings: &mut F
             return;
         }
         Err(error) => {
-            let private = matches!(&error, StoreError::Unsafe { .. } | StoreError::Io { .. }) && answered;
-            findings.add(if private { Grade::Warn } else { Grade::Fail }, ABOUT, chain(&error));
+            // The store is private; that says nothing about how it is.
+            let private =
+                matches!(&error, StoreError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied);
+            let hint = if private { "; look as its owner or root" } else { "" };
+            findings.add(if private { Grade::Warn } else { Grade::Fail }, ABOUT, chain(&error) + hint);
             return;
         }
     };
@@ -245,8 +258,10 @@ async fn the_store(path: &Path, now: Timestamp, answered: bool, findings: &mut F
 
 async fn the_journal(reader: &Reader, now: Timestamp, findings: &mut Findings) -> Result<(), StoreError> {
     let verified = reads::verify(reader, |_, _| {}).await?;
-    let first_line = verified.text.lines().next().unwrap_or_default();
-    findings.add(if is_whole(&verified) { Grade::Ok } else { Grade::Fail }, "journal", first_line);
+    match verified.value.get("entries") {
+        Some(entries) if is_whole(&verified) => findings.add(Grade::Ok, "journal", format!("whole, {entries} entries")),
+        _ => findings.add(Grade::Fail, "journal", verified.text.lines().next().unwrap_or_default()),
+    }
 
     let newest = journal::page(&mut reader.read().await?, None, 1, &Filter::default()).await?;
     match newest.first() {

@@ -25,6 +25,11 @@ pub enum Exit {
     SetAside,
 }
 
+/// No daemon answers, and what can be done without one did not work either.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}\nNor does it work without one: {1}")]
+pub struct Neither(pub ClientError, pub String);
+
 /// The same for `--help`.
 pub const HELP: &str = "\
 Exit codes:
@@ -59,6 +64,9 @@ impl Exit {
             .find_map(|cause| {
                 if let Some(error) = cause.downcast_ref::<ClientError>() {
                     return Some(Self::from(error));
+                }
+                if cause.is::<Neither>() {
+                    return Some(Self::NoDaemon);
                 }
                 match cause.downcast_ref::<StoreError>() {
                     Some(StoreError::Locked { .. }) => Some(Self::NoDaemon),
@@ -130,7 +138,7 @@ mod tests {
         let refused =
             |status| ClientError::Refused { status, problem: Problem { error: "x".into(), text: "x".into() } };
         let path = std::path::PathBuf::from("s");
-        let nobody = ClientError::NoDaemon { path: path.clone(), source: std::io::ErrorKind::NotFound.into() };
+        let nobody = ClientError::NoDaemon { path: path.clone(), why: std::io::ErrorKind::NotFound.into() };
         let waited = std::time::Duration::ZERO;
         for (error, exit) in [
             (anyhow::Error::from(refused(403)), Exit::Refused),
@@ -138,6 +146,14 @@ mod tests {
             (refused(400).into(), Exit::Usage),
             (refused(503).into(), Exit::Failed),
             (anyhow::Error::from(nobody).context("while asking"), Exit::NoDaemon),
+            (
+                Neither(
+                    ClientError::NoDaemon { path: path.clone(), why: std::io::ErrorKind::NotFound.into() },
+                    "x".into(),
+                )
+                .into(),
+                Exit::NoDaemon,
+            ),
             (ClientError::Unknown { waited }.into(), Exit::Unknown),
             (StoreError::Locked { path, pid: None }.into(), Exit::NoDaemon),
             (StoreError::Closed.into(), Exit::Failed),

@@ -24,5 +24,5 @@ pub struct HoldArgs {
 /// # Errors
 /// As [`Exit::of`] tells them apart.
 pub fn run(world: &World, args: &HoldArgs) -> anyhow::Result<Exit> {
-    say(world, &args.place, &format!("hold {}", args.reason.join(" ")), args.json, Alone::Append)
+    say(world, &args.place, format!("hold {}", args.reason.join(" ")).trim_end(), args.json, Alone::Append)
 }

@@ -205,6 +205,10 @@ fn write(args: &InitArgs, users: &dyn Lookup, uid: u32) -> anyhow::Result<PathBu
         );
     }
     std::fs::create_dir_all(&args.dir).with_context(|| format!("making the folder {}", args.dir.display()))?;
+    if let Some(state) = &args.state {
+        // Made here, enterable: the store makes its own folder private, and the way to the socket is not.
+        std::fs::create_dir_all(state).with_context(|| format!("making the folder {}", state.display()))?;
+    }
     for (name, text) in &files {
         let path = args.dir.join(name);
         place(&path, text, args.force).with_context(|| format!("writing {}", path.display()))?;
@@ -326,8 +330,8 @@ fn gate(args: &InitArgs, users: &dyn Lookup, uid: u32) -> anyhow::Result<String>
     if let Some(state) = &args.state {
         let state = std::path::absolute(state)?;
         let state = state.to_str().context("the folder of the state has a name that is not UTF-8")?;
-        put("/var/lib/lazarus-gate/gate.db", &quoted(&format!("{state}/gate.db")))?;
-        put("/run/lazarus-gate/gate.sock", &quoted(&format!("{state}/gate.sock")))?;
+        put("/var/lib/lazarus-gate/gate.db", &quoted(&format!("{state}/store/gate.db")))?;
+        put("/run/lazarus-gate/gate.sock", &quoted(&format!("{state}/run/gate.sock")))?;
     }
     Ok(text)
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::World;
-use super::exit::Exit;
+use super::exit::{Exit, Neither};
 use super::out;
 use super::place::{Place, Reach};
 use super::say::refuse;
@@ -70,8 +70,7 @@ pub fn fetch(
             Err(error @ ClientError::NoDaemon { .. }) => {
                 let store = match open(&reach, world.ambient.now).await {
                     Ok(store) => store,
-                    // Why the store cannot be read either is the smaller news.
-                    Err(why) => return Err(anyhow::Error::from(error).context(format!("{why:#}"))),
+                    Err(why) => return Err(Neither(error, format!("{why:#}")).into()),
                 };
                 out::aside(&format!("{error}\nWhat follows is what the store last knew."));
                 let shown = alone(&store).await?;

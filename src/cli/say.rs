@@ -1,9 +1,7 @@
 //! Commands that change something: one line of the grammar, sent to the daemon under an id of its own.
 
-use anyhow::Context as _;
-
 use super::World;
-use super::exit::Exit;
+use super::exit::{Exit, Neither};
 use super::out;
 use super::place::{Place, Reach};
 use crate::approval::{Channel, Command, InputId, Said, Speaker};
@@ -42,7 +40,9 @@ pub fn say(world: &World, place: &Place, line: &str, json: bool, alone: Alone) -
                 context: None,
             };
             let id = input_id(world.ambient.uid, &id);
-            append(world, &reach, &id, &said).with_context(|| format!("{error}, and without one"))?;
+            if let Err(why) = append(world, &reach, &id, &said) {
+                return Err(Neither(error, format!("{why:#}")).into());
+            }
             let text = format!(
                 "No daemon runs. `{line}` stands in the inbox as {} and is worked off first when the daemon starts.",
                 id.0
@@ -84,7 +84,8 @@ pub(super) fn refuse(exit: Exit, error: &str, text: &str, json: bool) -> anyhow:
 fn append(world: &World, reach: &Reach, id: &InputId, said: &Said) -> anyhow::Result<()> {
     let path = reach.store()?;
     let input = input_of(id, said, world.ambient.now)?;
-    if path.symlink_metadata().is_err() {
+    // A store that is yet to be made has nothing to hold, and is not made by the way.
+    if path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Err(StoreError::Missing { path: path.to_owned() }.into());
     }
     // Held until the store is closed again: no daemon may start meanwhile.

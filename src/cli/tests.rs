@@ -144,7 +144,7 @@ fn without_daemon_and_store_there_is_only_an_exit_code() {
         ("snooze 7K3QXM soon", 2),
         ("explain ezra", 5),
         ("whoami", 5),
-        ("hold", 1),
+        ("hold", 5),
         ("backup to.db", 1),
         ("--config /nonexistent.yaml pending", 1),
     ] {

@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::pool::Timestamp;
@@ -37,6 +38,53 @@ impl Clock for MachineClock {
     }
 }
 
+/// The gateway's own time: the wall clock as it was at the last anchor, and what has passed since on
+/// the clock that never jumps. So when somebody sets the wall clock, nothing notices until the sweep
+/// finds the difference, gives every deadline the time it had left, and anchors anew, all at once;
+/// in between no request expires for a clock's sake and no vote comes too late.
+pub struct SteadyClock {
+    machine: Arc<dyn Clock>,
+    anchor: Mutex<Anchor>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    wall: Timestamp,
+    elapsed: Duration,
+}
+
+impl SteadyClock {
+    /// Anchored at this moment.
+    pub fn over(machine: Arc<dyn Clock>) -> Self {
+        let anchor = Anchor { wall: machine.now(), elapsed: machine.elapsed() };
+        Self { machine, anchor: Mutex::new(anchor) }
+    }
+
+    /// By how many milliseconds the wall clock is ahead of the gateway's time.
+    pub fn ahead_ms(&self) -> i64 {
+        self.machine.now().as_millis().saturating_sub(self.now().as_millis())
+    }
+
+    /// Takes the wall clock's word again.
+    pub fn anchor(&self) {
+        let anchor = Anchor { wall: self.machine.now(), elapsed: self.machine.elapsed() };
+        *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) = anchor;
+    }
+}
+
+impl SteadyClock {
+    /// The gateway's time.
+    pub fn now(&self) -> Timestamp {
+        let anchor = *self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        anchor.wall.plus(self.machine.elapsed().saturating_sub(anchor.elapsed))
+    }
+
+    /// Time since some fixed point, which never jumps.
+    pub fn elapsed(&self) -> Duration {
+        self.machine.elapsed()
+    }
+}
+
 /// A clock that stands still until it is moved; long waits and jumps are told with it.
 #[derive(Debug)]
 pub struct SetClock {
@@ -70,5 +118,23 @@ impl Clock for SetClock {
 
     fn elapsed(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.elapsed_ms.load(Ordering::SeqCst)).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gateways_time_flows_on_when_somebody_sets_the_clock() {
+        let machine = Arc::new(SetClock::at(Timestamp::from_millis(1_000_000)));
+        let steady = SteadyClock::over(Arc::clone(&machine) as Arc<dyn Clock>);
+        machine.pass(Duration::from_secs(1));
+        machine.jump(3_600_000);
+        assert_eq!(steady.now(), Timestamp::from_millis(1_001_000));
+        assert_eq!(steady.ahead_ms(), 3_600_000);
+        steady.anchor();
+        assert_eq!(steady.now(), Timestamp::from_millis(4_601_000));
+        assert_eq!(steady.ahead_ms(), 0);
     }
 }

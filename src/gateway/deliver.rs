@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::ledger::{self, Entry};
 use super::speak::{Body, TERMINAL};
-use super::{Gateway, TaskName};
+use super::{Gateway, TaskName, inbox};
 use crate::channel::{Channel, Delivery, Outgoing};
 use crate::incident::{self, Step};
 use crate::pool::IncidentId;
 use crate::store::messages::{MessageKind, MessageRow};
 use crate::store::{self, StoreError};
+use crate::wording::Alarm;
 
 /// Messages that are sent in one go and marked in one transaction.
 const TOGETHER: u32 = 50;
@@ -39,9 +40,10 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel) -> Result<usize
             }
         }
         fail_point!("deliver.before_marked");
-        let job = Arc::clone(gateway);
-        let (marked, stuck) =
-            gateway.store.write(move |tx| Box::pin(async move { mark(tx, &job, outcomes).await })).await?;
+        let (marked, stuck) = match mark_together(gateway, outcomes.clone()).await {
+            Err(error) if inbox::is_the_works_own(&error) => mark_one_by_one(gateway, outcomes).await?,
+            marked => marked?,
+        };
         fail_point!("deliver.after_marked");
         sent += marked;
         gateway.bells.plan.notify_one();
@@ -49,6 +51,38 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel) -> Result<usize
             return Ok(sent);
         }
     }
+}
+
+async fn mark_together(
+    gateway: &Arc<Gateway>,
+    outcomes: Vec<(MessageRow, Delivery)>,
+) -> Result<(usize, bool), StoreError> {
+    let job = Arc::clone(gateway);
+    gateway.store.write(move |tx| Box::pin(async move { mark(tx, &job, outcomes).await })).await
+}
+
+/// A message about a damaged case must not keep the others from being marked, or they would all be
+/// sent again and again (invariant 13).
+async fn mark_one_by_one(
+    gateway: &Arc<Gateway>,
+    outcomes: Vec<(MessageRow, Delivery)>,
+) -> Result<(usize, bool), StoreError> {
+    let (mut marked, mut stuck) = (0, false);
+    for outcome in outcomes {
+        let id = outcome.0.id.clone();
+        match mark_together(gateway, vec![outcome]).await {
+            Ok((one, later)) => {
+                marked += one;
+                stuck |= later;
+            }
+            Err(error) if inbox::is_the_works_own(&error) => {
+                tracing::error!(message = id, error = inbox::chain(&error), "a message is given up");
+                gateway.store.write(move |tx| Box::pin(async move { store::messages::gone(tx, &id).await })).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((marked, stuck))
 }
 
 /// Marks what was sent; the first delivery of a request starts its clock.
@@ -63,6 +97,7 @@ async fn mark(
         match delivered {
             Delivery::Delivered { remote_id } => {
                 store::messages::sent(tx, &row, remote_id.as_deref(), entry.now, &entry.id()).await?;
+                gateway.status.settle("terminal");
                 marked += 1;
                 if row.kind == MessageKind::Card {
                     delivered_card(tx, &entry, &row).await?;
@@ -70,6 +105,8 @@ async fn mark(
             }
             Delivery::Retry { after, why } => {
                 tracing::warn!(channel = TERMINAL, why, "a message could not be sent and is tried again");
+                let down = Alarm::ChannelDown { channel: TERMINAL.into(), why };
+                gateway.status.raise("terminal", down, entry.now);
                 store::messages::failed(tx, &row.id, entry.now.plus(after)).await?;
                 stuck = true;
             }
@@ -105,7 +142,7 @@ pub async fn run(gateway: Arc<Gateway>, channel: Arc<dyn Channel>) {
                 gateway.status.task(TaskName::Deliver, true, format!("{sent} messages sent"), gateway.clock.now());
             }
             Err(error) => {
-                let says = super::inbox::chain(&error);
+                let says = inbox::chain(&error);
                 tracing::error!(error = says, "messages wait");
                 gateway.status.task(TaskName::Deliver, false, says, gateway.clock.now());
             }

@@ -32,12 +32,12 @@ impl Ids {
     }
 
     /// A number from 0 up to, but not including, 1; for jitter.
-    #[expect(clippy::unused_self, reason = "the one source of randomness is a value that is handed on")]
+    #[expect(clippy::disallowed_methods, reason = "the one source of randomness")]
     pub fn share(&self) -> f64 {
         rand::rng().random_range(0.0..1.0)
     }
 
-    #[expect(clippy::unused_self, reason = "the one source of randomness is a value that is handed on")]
+    #[expect(clippy::disallowed_methods, reason = "the one source of randomness")]
     fn random(&self) -> u32 {
         rand::rng().random()
     }

@@ -146,7 +146,7 @@ async fn work_off(gateway: &Arc<Gateway>, row: &InputRow) -> Result<(), StoreErr
             gateway.waiting.answer(&row.id, &answer);
             Ok(())
         }
-        Err(error) if is_the_inputs_own(&error) => {
+        Err(error) if is_the_works_own(&error) => {
             tracing::error!(input = row.id, error = %chain(&error), "an input could not be worked off");
             let id = row.id.clone();
             let failed = gateway
@@ -160,8 +160,8 @@ async fn work_off(gateway: &Arc<Gateway>, row: &InputRow) -> Result<(), StoreErr
     }
 }
 
-/// Whether an error speaks of this input rather than of the disk under all of them.
-fn is_the_inputs_own(error: &StoreError) -> bool {
+/// Whether an error speaks of this piece of work rather than of the disk under all of them.
+pub(super) fn is_the_works_own(error: &StoreError) -> bool {
     matches!(
         error,
         StoreError::Conflict { .. }

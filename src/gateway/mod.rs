@@ -40,7 +40,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use bell::Bells;
-pub use clock::{Clock, MachineClock, SetClock};
+pub use clock::{Clock, MachineClock, SetClock, SteadyClock};
 pub use heartbeat::Watchdog;
 pub use ids::Ids;
 pub use in_force::{InForce, Member, PreparedCommand, people_of};
@@ -59,8 +59,8 @@ use crate::wording::{HoldInfo, Setting};
 pub struct Gateway {
     /// The truth.
     pub store: Store,
-    /// The clocks.
-    pub clock: Arc<dyn Clock>,
+    /// The gateway's time.
+    pub clock: Arc<SteadyClock>,
     /// The one source of ids.
     pub ids: Ids,
     /// Wakes tasks.
@@ -94,8 +94,8 @@ pub struct Gateway {
 pub struct Parts {
     /// The truth.
     pub store: Store,
-    /// The clocks.
-    pub clock: Arc<dyn Clock>,
+    /// The gateway's time; the sweeper is to go by the same.
+    pub clock: Arc<SteadyClock>,
     /// Starts shims.
     pub launcher: Launcher,
     /// Where run folders are, beside the store.

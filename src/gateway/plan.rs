@@ -3,40 +3,74 @@
 //! Runs after each sweep, after each change, and when the next deadline of any case is reached. In
 //! slices, so that a fleet that died as a whole does not keep taps waiting.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ledger::{self, Entry};
-use super::{Gateway, TaskName};
+use super::{Gateway, TaskName, inbox, speak};
 use crate::incident::Case;
 use crate::pool::{AgentName, Timestamp};
 use crate::store::{self, StoreError};
+use crate::wording::Alarm;
 
 /// Cases that one transaction plans: some milliseconds of the writer's time.
 const SLICE: usize = 25;
 
 /// Plans everything once; tells when the next deadline is.
 pub async fn step(gateway: &Arc<Gateway>) -> Result<Option<Timestamp>, StoreError> {
-    let open: Vec<AgentName> = {
+    let open: BTreeSet<AgentName> = {
         let mut read = gateway.store.read().await?;
         store::incidents::open(&mut read).await?.into_iter().map(|row| row.agent).collect()
     };
     let in_force = gateway.in_force();
     let dead = in_force
         .members()
-        .filter(|(agent, member)| gateway.watches.is_dead(agent, member.timeout) && !open.contains(agent))
+        .filter(|(agent, member)| gateway.watches.is_dead(agent, member.timeout) && !open.contains(*agent))
         .map(|(agent, _)| agent.clone());
     let all: Vec<AgentName> = dead.chain(open.iter().cloned()).collect();
     let mut next: Option<Timestamp> = None;
     for slice in all.chunks(SLICE) {
-        let (job, agents) = (Arc::clone(gateway), slice.to_vec());
-        let due = gateway.store.write(move |tx| Box::pin(async move { plan_slice(tx, &job, &agents).await })).await?;
+        let due = match plan_together(gateway, slice).await {
+            Err(error) if inbox::is_the_works_own(&error) => plan_one_by_one(gateway, slice).await?,
+            planned => planned?,
+        };
         next = [next, due].into_iter().flatten().min();
     }
     fail_point!("plan.after");
     if !all.is_empty() {
         gateway.bells.revive.notify_one();
         gateway.bells.deliver.notify_one();
+    }
+    Ok(next)
+}
+
+async fn plan_together(gateway: &Arc<Gateway>, agents: &[AgentName]) -> Result<Option<Timestamp>, StoreError> {
+    let (job, agents) = (Arc::clone(gateway), agents.to_vec());
+    gateway.store.write(move |tx| Box::pin(async move { plan_slice(tx, &job, &agents).await })).await
+}
+
+/// One case that cannot be planned, because its step would break a promise or its rows are damaged,
+/// must not stop the others (invariant 13): it stays as it is, with an alarm.
+async fn plan_one_by_one(gateway: &Arc<Gateway>, agents: &[AgentName]) -> Result<Option<Timestamp>, StoreError> {
+    let mut next = None;
+    for agent in agents {
+        let cause = format!("plan: {agent}");
+        match plan_together(gateway, std::slice::from_ref(agent)).await {
+            Ok(due) => {
+                gateway.status.settle(&cause);
+                next = [next, due].into_iter().flatten().min();
+            }
+            Err(error) if inbox::is_the_works_own(&error) => {
+                let what = inbox::chain(&error);
+                tracing::error!(agent = agent.as_str(), error = what, "a case cannot be planned");
+                let alarm = Alarm::BrokenPromise { agent: agent.clone(), what };
+                if gateway.status.raise(cause, alarm.clone(), gateway.clock.now()) {
+                    speak::raise(gateway, alarm).await?;
+                }
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(next)
 }
@@ -104,7 +138,7 @@ pub async fn run(gateway: Arc<Gateway>) {
                 gateway.status.task(TaskName::Plan, true, "planned", now);
             }
             Err(error) => {
-                let says = super::inbox::chain(&error);
+                let says = inbox::chain(&error);
                 tracing::error!(error = says, "planning failed, and is tried again");
                 gateway.status.task(TaskName::Plan, false, says, now);
                 next = Some(gateway.clock.now().plus(timing.idle_tick));

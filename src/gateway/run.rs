@@ -11,7 +11,7 @@ use super::desk::GatewayDesk;
 use super::heartbeat::{Heartbeat, Watchdog};
 use super::sweep::Sweeping;
 use super::{
-    Bells, Clock, Gateway, MachineClock, Parts, deliver, inbox, plan, reload, retention, revive, speak, start,
+    Bells, Gateway, MachineClock, Parts, SteadyClock, deliver, inbox, plan, reload, retention, revive, speak, start,
 };
 use crate::channel::Terminal;
 use crate::config::{self, Loaded, Problems};
@@ -80,7 +80,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let store = Store::open(&gate.store.path, OpenOptions::default()).await?;
     let runs = gate.store.path.with_file_name("runs");
     revival::prepare_runs(&runs)?;
-    let clock = Arc::new(MachineClock::start());
+    let clock = Arc::new(SteadyClock::over(Arc::new(MachineClock::start())));
     let probe_clock = Arc::clone(&clock);
     let http = HttpProber::new(&HttpSettings {
         deadline: gate.schedule.probe_deadline,
@@ -100,7 +100,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let budget = DescriptorBudget { slots, ..budget };
     let gateway = Gateway::new(Parts {
         store,
-        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        clock,
         launcher: Launcher { program: options.shim },
         runs,
         sweeper: Sweeper::new(http, systemd, budget, Arc::new(move || probe_clock.now())),
@@ -117,6 +117,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     if let Some(file) = &gate.store.import_state {
         start::import_state(&gateway, file).await?;
     }
+    start::notice_clock_set_back(&gateway).await?;
     start::extend_pending(&gateway).await?;
     inbox::leftovers(&gateway).await?;
     if let Some(capped) = capped {

@@ -37,8 +37,11 @@ pub async fn messages(
     step: &Step,
     facts: &Facts<'_>,
 ) -> Result<Vec<NewMessage>, StoreError> {
-    let setting = entry.setting();
     let mut due = Vec::new();
+    if !entry.in_force().config.gate.channels.terminal.enabled {
+        return Ok(due);
+    }
+    let setting = entry.setting();
     for event in &step.events {
         let request = request_of(event, step);
         let about = request.map_or_else(|| step.case.incident.id.0.clone(), |request| request.id.0.clone());
@@ -125,6 +128,9 @@ pub async fn alarm(tx: &mut Tx, gateway: &Gateway, alarm: &Alarm, now: Timestamp
     };
     let journaled = store::journal::Entry { kind: alarm.word().to_owned(), agent, body: json!(alarm) };
     store::journal::append(tx, &[journaled], now).await?;
+    if !gateway.in_force().config.gate.channels.terminal.enabled {
+        return Ok(());
+    }
     let told = NewMessage {
         id: gateway.ids.id(now),
         channel: TERMINAL.into(),

@@ -11,15 +11,21 @@ use crate::store::generation::{Found, Restored};
 use crate::store::{self, StoreError};
 use crate::wording::Alarm;
 
+/// A journal that is ahead by less was written by the same clock before its time service slewed it.
+const SET_BACK_LEAST_MS: i64 = 5_000;
+
 /// What an earlier run knew of each agent.
 pub async fn remember(gateway: &Arc<Gateway>) -> Result<Vec<store::agents::AgentRow>, StoreError> {
     let rows = {
         let mut read = gateway.store.read().await?;
         store::agents::load(&mut read).await?
     };
+    let now = gateway.clock.now();
     for row in &rows {
-        // What it was then says nothing of what it is now: only its last healthy moment counts.
-        gateway.watches.begin(row.agent.clone(), Watch::new(row.last_healthy_at, row.observed_at));
+        // What it was then says nothing of what it is now: only its last healthy moment counts. If the
+        // clock went back meanwhile, a moment that lies ahead would hide a death until it came.
+        let last_healthy_at = row.last_healthy_at.map(|at| at.min(now));
+        gateway.watches.begin(row.agent.clone(), Watch::new(last_healthy_at, row.observed_at.min(now)));
     }
     Ok(rows)
 }
@@ -104,6 +110,22 @@ pub async fn raise_generation(gateway: &Arc<Gateway>, found: Found) -> Result<()
         .await?;
     fail_point!("start.before_generation_file");
     store::generation::settle(gateway.store.path(), found)
+}
+
+/// If the clock was set back while we were down, the journal's last entry lies ahead of it: every
+/// deadline then moves back, too, or it would come an hour late.
+pub async fn notice_clock_set_back(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
+    let filter = store::journal::Filter::default();
+    let last = {
+        let mut read = gateway.store.read().await?;
+        store::journal::page(&mut read, None, 1, &filter).await?
+    };
+    let ahead = last.first().map_or(0, |row| row.at.as_millis().saturating_sub(gateway.clock.now().as_millis()));
+    if ahead > SET_BACK_LEAST_MS {
+        super::sweep::move_deadlines(gateway, -ahead).await?;
+        speak::raise(gateway, Alarm::ClockJumped { by_ms: -ahead }).await?;
+    }
+    Ok(())
 }
 
 /// Nobody could answer while we were down: every pending request stays answerable for a while,

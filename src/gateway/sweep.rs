@@ -10,27 +10,23 @@ use super::ledger;
 use super::status::SweepState;
 use super::{Gateway, TaskName, speak, verify};
 use crate::incident::{self, Step};
-use crate::pool::{AgentName, Health, Timestamp, Watch};
+use crate::pool::{AgentName, Health, Watch};
 use crate::probe::Target;
 use crate::store::agents::{AgentRow, REFRESH, Written};
 use crate::store::{self, StoreError};
 use crate::wording::Alarm;
 
-/// A wall clock that differs by more than this from what passed was set by somebody.
-const JUMP_LEAST: Duration = Duration::from_secs(5);
+/// A wall clock that differs by more than this from what passed was set by somebody; less is the
+/// time service at work.
+const JUMP_LEAST_MS: u64 = 5_000;
 /// A gap of more intervals than this breaks the watch.
 const GAP_INTERVALS: u32 = 3;
 
 /// What the sweep remembers between two of them.
 pub struct Sweeping {
     written: Mutex<Written>,
-    last: Mutex<Option<Moment>>,
-}
-
-#[derive(Clone, Copy)]
-struct Moment {
-    wall: Timestamp,
-    elapsed: Duration,
+    /// When the last sweep began, on the clock that never jumps.
+    last: Mutex<Option<Duration>>,
 }
 
 impl Sweeping {
@@ -95,19 +91,20 @@ impl Sweeping {
     /// After a gap in the schedule, or when the wall clock was set, what came before says nothing
     /// about how long a state has lasted; and every deadline keeps the time it had left.
     async fn notice_breaks(&self, gateway: &Arc<Gateway>) -> Result<(), StoreError> {
-        let now = Moment { wall: gateway.clock.now(), elapsed: gateway.clock.elapsed() };
-        let Some(before) = self.last.lock().await.replace(now) else { return Ok(()) };
-        let interval = gateway.in_force().config.gate.schedule.interval;
-        let passed = now.elapsed.saturating_sub(before.elapsed);
-        let passed_ms = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
-        let wall_ms = now.wall.as_millis().saturating_sub(before.wall.as_millis());
-        let jumped_ms = wall_ms.saturating_sub(passed_ms);
-        if jumped_ms.unsigned_abs() > u64::try_from(JUMP_LEAST.as_millis()).unwrap_or(u64::MAX) {
-            gateway.watches.clock_jumped(jumped_ms);
+        let elapsed = gateway.clock.elapsed();
+        let before = self.last.lock().await.replace(elapsed);
+        let ahead_ms = gateway.clock.ahead_ms();
+        if ahead_ms.unsigned_abs() > JUMP_LEAST_MS {
+            move_deadlines(gateway, ahead_ms).await?;
+            gateway.watches.clock_jumped(ahead_ms);
             gateway.watches.break_off();
-            move_deadlines(gateway, jumped_ms).await?;
-            speak::raise(gateway, Alarm::ClockJumped { by_ms: jumped_ms }).await?;
-        } else if passed > interval * GAP_INTERVALS {
+            gateway.clock.anchor();
+            speak::raise(gateway, Alarm::ClockJumped { by_ms: ahead_ms }).await?;
+        } else {
+            gateway.clock.anchor();
+        }
+        let interval = gateway.in_force().config.gate.schedule.interval;
+        if before.is_some_and(|before| elapsed.saturating_sub(before) > interval * GAP_INTERVALS) {
             gateway.watches.break_off();
         }
         Ok(())
@@ -181,7 +178,7 @@ impl Sweeping {
 }
 
 /// Every open case's deadlines keep the time they had left.
-async fn move_deadlines(gateway: &Arc<Gateway>, by_ms: i64) -> Result<(), StoreError> {
+pub(super) async fn move_deadlines(gateway: &Arc<Gateway>, by_ms: i64) -> Result<(), StoreError> {
     let open: Vec<AgentName> = {
         let mut read = gateway.store.read().await?;
         store::incidents::open(&mut read).await?.into_iter().map(|row| row.agent).collect()

@@ -37,13 +37,12 @@ impl Default for Patience {
 #[non_exhaustive]
 pub enum ClientError {
     /// Nobody answers on the socket, and nothing was sent.
-    #[error("{path}: no daemon answers; start it with `lazarus-gate run`, or name its socket with --socket")]
+    #[error("{}: {}", path.display(), unanswered(why))]
     NoDaemon {
         /// The socket.
         path: PathBuf,
         /// What connecting came to.
-        #[source]
-        source: std::io::Error,
+        why: std::io::Error,
     },
     /// The connection was cut, and nobody came back to tell what became of the command.
     #[error(
@@ -86,6 +85,18 @@ pub enum ClientError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+fn unanswered(why: &std::io::Error) -> String {
+    match why.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            "no daemon answers; start it with `lazarus-gate run`, or name its socket with --socket".into()
+        }
+        ErrorKind::PermissionDenied => {
+            "you may not go to the daemon's socket; its folder takes mode 755, and is none that holds secrets".into()
+        }
+        _ => format!("no daemon answers ({why}); name its socket with --socket"),
+    }
 }
 
 /// Speaks to the daemon behind one socket.
@@ -147,8 +158,8 @@ impl Client {
         let ask = || self.exchange(Method::GET, &ask_address, Bytes::new());
 
         let mut last = send().await;
-        if let Err(Failed::NotConnected(source)) = last {
-            return Err(ClientError::NoDaemon { path: self.path.clone(), source });
+        if let Err(Failed::NotConnected(why)) = last {
+            return Err(ClientError::NoDaemon { path: self.path.clone(), why });
         }
         let began = Instant::now();
         let mut received = None;
@@ -187,7 +198,7 @@ impl Client {
 
     async fn get(&self, address: &str) -> Result<(StatusCode, Bytes), ClientError> {
         self.exchange(Method::GET, address, Bytes::new()).await.map_err(|failed| match failed {
-            Failed::NotConnected(source) => ClientError::NoDaemon { path: self.path.clone(), source },
+            Failed::NotConnected(why) => ClientError::NoDaemon { path: self.path.clone(), why },
             Failed::Cut(source) => ClientError::Cut { path: self.path.clone(), source },
         })
     }
