@@ -258,7 +258,7 @@ mod tests {
         let screen = Screen::default();
         let terminal = Terminal::new(Box::new(screen.clone())).unwrap();
         assert_eq!(terminal.deliver(message("two\nlines")).await, Delivery::Delivered { remote_id: None });
-        assert_eq!(screen.text(), "two\nlines\n");
+        assert_eq!(screen.text(), "two\nlines\n\n");
         let many = (0..10).map(|number| {
             let terminal = terminal.clone();
             let text = format!("begin {number}\nend {number}");

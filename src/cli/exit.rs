@@ -96,7 +96,7 @@ impl From<&ClientError> for Exit {
             ClientError::Cut { .. } | ClientError::Foreign { .. } => Self::Failed,
             ClientError::Refused { status, .. } => match status {
                 400 | 405 | 413 => Self::Usage,
-                403 => Self::Refused,
+                403 | 429 => Self::Refused,
                 404 => Self::NotFound,
                 _ => Self::Failed,
             },

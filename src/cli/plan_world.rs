@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::World;
@@ -9,7 +10,7 @@ use super::place::Place;
 use super::plan::{self, PlanArgs, PlanSettings, PlanWorld, SystemctlCommands};
 use crate::pool::{Execution, GatewayAnswer, RestartCommand};
 use crate::probe::{self, HttpProber, HttpSettings, ProbeError, system_ca_bundle};
-use crate::store;
+use crate::store::{DaemonLock, StoreError};
 
 /// Runs `plan` on this machine. The three files come from its flags; what lies outside of them (which
 /// hosts are local, how units are called, the issue, the store) from the gateway's file, if one is there.
@@ -29,13 +30,14 @@ pub struct Machine {
     http: HttpProber,
     systemctl: SystemctlCommands,
     store: Option<PathBuf>,
+    held: Mutex<Option<DaemonLock>>,
 }
 
 impl Machine {
     /// `store` is the configured store, if there is one: `--execute` is refused while a daemon holds it.
     pub fn new(store: Option<PathBuf>) -> Result<Self, ProbeError> {
         let http = HttpProber::new(&HttpSettings { ca_bundle: system_ca_bundle(), ..HttpSettings::default() })?;
-        Ok(Self { http, systemctl: SystemctlCommands::default(), store })
+        Ok(Self { http, systemctl: SystemctlCommands::default(), store, held: Mutex::default() })
     }
 }
 
@@ -46,11 +48,17 @@ impl PlanWorld for Machine {
     }
 
     fn store_holder(&self) -> Option<String> {
-        let holder = store::holder(self.store.as_deref()?).ok()??;
-        Some(match holder.pid {
-            Some(pid) => format!("a daemon, pid {pid},"),
-            None => "a daemon".to_owned(),
-        })
+        let store = self.store.as_deref().filter(|store| store.exists())?;
+        // Taken and kept, not only looked at: a daemon must not start in the middle of this either.
+        match DaemonLock::take(store) {
+            Ok(lock) => {
+                *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+                None
+            }
+            Err(StoreError::Locked { pid: Some(pid), .. }) => Some(format!("a daemon, pid {pid},")),
+            Err(StoreError::Locked { pid: None, .. }) => Some("a daemon".to_owned()),
+            Err(error) => Some(format!("something unknown ({error})")),
+        }
     }
 
     async fn gateway(&self, url: &str) -> GatewayAnswer {

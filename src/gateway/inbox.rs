@@ -109,10 +109,15 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<usize, StoreError> {
         // what waits together.
         let outcomes = join_all(rows.iter().map(|row| work_off(gateway, row))).await;
         worked += outcomes.len();
+        let mut plan = false;
         for outcome in outcomes {
-            outcome?;
+            plan |= outcome?;
         }
-        gateway.bells.committed();
+        gateway.bells.revive.notify_one();
+        gateway.bells.deliver.notify_one();
+        if plan {
+            gateway.bells.plan.notify_one();
+        }
     }
 }
 
@@ -137,14 +142,15 @@ pub async fn leftovers(gateway: &Arc<Gateway>) -> Result<usize, StoreError> {
     }
 }
 
-async fn work_off(gateway: &Arc<Gateway>, row: &InputRow) -> Result<(), StoreError> {
+/// Works one input off; tells whether cases want to be planned anew for it.
+async fn work_off(gateway: &Arc<Gateway>, row: &InputRow) -> Result<bool, StoreError> {
     let (job, input) = (Arc::clone(gateway), row.clone());
     fail_point!("inbox.before_handled");
     match gateway.store.write(move |tx| Box::pin(async move { handle(tx, &job, &input).await })).await {
-        Ok(answer) => {
+        Ok((answer, plan)) => {
             fail_point!("inbox.after_handled");
             gateway.waiting.answer(&row.id, &answer);
-            Ok(())
+            Ok(plan)
         }
         Err(error) if is_the_works_own(&error) => {
             tracing::error!(input = row.id, error = %chain(&error), "an input could not be worked off");
@@ -153,7 +159,10 @@ async fn work_off(gateway: &Arc<Gateway>, row: &InputRow) -> Result<(), StoreErr
                 .store
                 .write(move |tx| Box::pin(async move { store::inbox::fail_attempt(tx, &id).await }))
                 .await?;
-            if failed.set_aside { set_aside(gateway, row, &chain(&error)).await } else { Ok(()) }
+            if failed.set_aside {
+                set_aside(gateway, row, &chain(&error)).await?;
+            }
+            Ok(false)
         }
         // The disk, not the input: it stays, and is tried again.
         Err(error) => Err(error),
@@ -195,7 +204,7 @@ async fn set_aside(gateway: &Arc<Gateway>, row: &InputRow, why: &str) -> Result<
 }
 
 /// One input: who, what, may they, and what becomes of it, all in one transaction.
-async fn handle(tx: &mut Tx, gateway: &Arc<Gateway>, row: &InputRow) -> Result<Answer, StoreError> {
+async fn handle(tx: &mut Tx, gateway: &Arc<Gateway>, row: &InputRow) -> Result<(Answer, bool), StoreError> {
     let entry = Entry::open(tx, gateway).await?;
     let heard = hear(tx, gateway, &entry, row).await?;
     if let Some(refused) = &heard.journal {
@@ -204,7 +213,7 @@ async fn handle(tx: &mut Tx, gateway: &Arc<Gateway>, row: &InputRow) -> Result<A
     let answer = json!(heard.answer).to_string();
     store::inbox::finish(tx, &row.id, &answer, entry.now, heard.evidence).await?;
     fail_point!("inbox.in_handling");
-    Ok(heard.answer)
+    Ok((heard.answer, heard.plan))
 }
 
 /// What a refusal's journal entry holds besides who and what.
@@ -221,11 +230,18 @@ struct Heard {
     /// It is the evidence of a decision and is never deleted.
     evidence: bool,
     journal: Option<store::journal::Entry>,
+    /// Other cases may be planned differently now. A vote moves its own case and needs none of it: so
+    /// two thousand at once do not plan two thousand cases again and again.
+    plan: bool,
 }
 
 impl Heard {
     fn taken(text: String) -> Self {
-        Self { answer: Answer { outcome: AnswerKind::Taken, text }, evidence: true, journal: None }
+        Self { answer: Answer { outcome: AnswerKind::Taken, text }, evidence: true, journal: None, plan: false }
+    }
+
+    fn and_plans(self) -> Self {
+        Self { plan: true, ..self }
     }
 
     /// Who may not, or what cannot be: told, and journaled.
@@ -242,11 +258,17 @@ impl Heard {
             answer: Answer { outcome: AnswerKind::Refused, text },
             evidence: false,
             journal: Some(store::journal::Entry { kind: "refused".into(), agent, body }),
+            plan: false,
         }
     }
 
     fn misunderstood(text: String) -> Self {
-        Self { answer: Answer { outcome: AnswerKind::Misunderstood, text }, evidence: false, journal: None }
+        Self {
+            answer: Answer { outcome: AnswerKind::Misunderstood, text },
+            evidence: false,
+            journal: None,
+            plan: false,
+        }
     }
 }
 
@@ -329,7 +351,7 @@ impl Speech<'_> {
     fn replied(&self, reply: &Reply, setting: &Setting, now: Timestamp) -> Heard {
         let text = reply.text(setting, now);
         match reply.kind() {
-            AnswerKind::Taken => Heard::taken(text),
+            AnswerKind::Taken => Heard::taken(text).and_plans(),
             AnswerKind::Refused | AnswerKind::Misunderstood | AnswerKind::SetAside => {
                 Heard::refused(self.row, &self.said.speaker, None, Why::Text, text)
             }
@@ -415,7 +437,7 @@ impl Speech<'_> {
         };
         let via = self.said.via;
         match entry.apply(tx, case, None, &|case, facts| incident::ask(case, &by, via, facts)).await? {
-            Ok(step) => Ok(Heard::taken(wording::answer_to(&step.events, &step.case, &setting, now))),
+            Ok(step) => Ok(Heard::taken(wording::answer_to(&step.events, &step.case, &setting, now)).and_plans()),
             Err(refusal) => Ok(self.refused(agent, &refusal, entry)),
         }
     }

@@ -10,27 +10,29 @@
 //! socket, terminal ──► inbox ──────┘──► messages ──► deliver
 //! ```
 //!
-//! One file a task; each has a `step` that tests call, and a dull loop around it.
+//! One file a task; each has a `step` that tests call on a clock of their own, and a dull loop
+//! around it.
 
 mod bell;
 mod clock;
-mod deliver;
+pub mod deliver;
 mod desk;
 mod heartbeat;
 mod ids;
 mod in_force;
-mod inbox;
+pub mod inbox;
+mod jump;
 mod ledger;
 mod metrics;
-mod plan;
+pub mod plan;
 mod reload;
 mod retention;
-mod revive;
+pub mod revive;
 mod run;
 mod speak;
-mod start;
+pub mod start;
 mod status;
-mod sweep;
+pub mod sweep;
 mod terminal_input;
 mod verify;
 mod watches;
@@ -88,6 +90,8 @@ pub struct Gateway {
     /// The hold as the newest job saw it; for texts only, decisions read the store.
     hold_seen: RwLock<Option<Hold>>,
     waiting: inbox::Waiting,
+    /// One at a time compares the clocks.
+    jumping: tokio::sync::Mutex<()>,
 }
 
 /// What a gateway is made of.
@@ -139,6 +143,7 @@ impl Gateway {
             in_force: RwLock::new(Arc::new(InForce::new(parts.config, parts.has_manager))),
             hold_seen: RwLock::default(),
             waiting: inbox::Waiting::default(),
+            jumping: tokio::sync::Mutex::default(),
         })
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ledger::{self, Entry};
-use super::{Gateway, TaskName, inbox, speak};
+use super::{Gateway, TaskName, inbox, jump, speak};
 use crate::incident::Case;
 use crate::pool::{AgentName, Timestamp};
 use crate::store::{self, StoreError};
@@ -19,6 +19,7 @@ const SLICE: usize = 25;
 
 /// Plans everything once; tells when the next deadline is.
 pub async fn step(gateway: &Arc<Gateway>) -> Result<Option<Timestamp>, StoreError> {
+    jump::notice(gateway).await?;
     let open: BTreeSet<AgentName> = {
         let mut read = gateway.store.read().await?;
         store::incidents::open(&mut read).await?.into_iter().map(|row| row.agent).collect()

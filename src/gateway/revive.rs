@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::ledger::{self, Entry};
@@ -32,17 +33,29 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Tries to find a run folder's number that no crash has left behind.
 const FOLDER_TRIES: u32 = 100;
 
+/// Commands that run at the same time: a fleet that died as a whole must not become as many
+/// processes on this machine at once. The others stay ready, and are checked again when it is their turn.
+const COMMANDS_MAX: usize = 64;
+
 /// The executions that have their routine.
-#[derive(Default)]
-pub struct Attended(Mutex<HashSet<String>>);
+pub struct Attended {
+    ids: Mutex<HashSet<String>>,
+    commands: Semaphore,
+}
+
+impl Default for Attended {
+    fn default() -> Self {
+        Self { ids: Mutex::default(), commands: Semaphore::new(COMMANDS_MAX) }
+    }
+}
 
 impl Attended {
     fn begin(&self, id: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned())
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned())
     }
 
     fn end(&self, id: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 }
 
@@ -65,7 +78,7 @@ pub async fn step(
         let (gateway, attended) = (Arc::clone(gateway), Arc::clone(attended));
         let (execution, incident) = (ExecutionId(row.id), IncidentId(row.incident_id));
         routines.spawn(async move {
-            carry(&gateway, &execution, &incident).await;
+            carry(&gateway, &attended, &execution, &incident).await;
             attended.end(&execution.0);
             // Another one may have become ready while this one stood in its list.
             gateway.bells.committed();
@@ -102,14 +115,22 @@ pub async fn run(gateway: Arc<Gateway>) {
 }
 
 /// Takes one execution as far as it goes.
-async fn carry(gateway: &Arc<Gateway>, id: &ExecutionId, incident: &IncidentId) {
+async fn carry(gateway: &Arc<Gateway>, attended: &Attended, id: &ExecutionId, incident: &IncidentId) {
+    // Held over the command, not over its verification: that is only looking.
+    let mut turn = tokio::select! {
+        turn = attended.commands.acquire() => turn.ok(),
+        () = gateway.bells.stopped() => return,
+    };
     loop {
         let outcome = tokio::select! {
             outcome = further(gateway, id, incident) => outcome,
             () = gateway.bells.stopped() => return,
         };
+        if outcome.is_ok() {
+            drop(turn.take());
+        }
         match outcome {
-            Ok(Further::Goes) => gateway.bells.committed(),
+            Ok(Further::Goes) => gateway.bells.deliver.notify_one(),
             Ok(Further::Ended) => return,
             Err(error) => {
                 tracing::error!(execution = id.0, error = error, "an execution waits");

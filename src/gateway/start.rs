@@ -122,7 +122,7 @@ pub async fn notice_clock_set_back(gateway: &Arc<Gateway>) -> Result<(), StoreEr
     };
     let ahead = last.first().map_or(0, |row| row.at.as_millis().saturating_sub(gateway.clock.now().as_millis()));
     if ahead > SET_BACK_LEAST_MS {
-        super::sweep::move_deadlines(gateway, -ahead).await?;
+        super::jump::move_deadlines(gateway, -ahead).await?;
         speak::raise(gateway, Alarm::ClockJumped { by_ms: -ahead }).await?;
     }
     Ok(())

@@ -1,24 +1,18 @@
-//! Probes the fleet on a schedule, never two sweeps at once, and notices when the schedule or the
-//! wall clock was broken.
+//! Probes the fleet on a schedule, never two sweeps at once, and notices when the schedule was broken.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::ledger;
 use super::status::SweepState;
-use super::{Gateway, TaskName, speak, verify};
-use crate::incident::{self, Step};
+use super::{Gateway, TaskName, jump, speak, verify};
 use crate::pool::{AgentName, Health, Watch};
 use crate::probe::Target;
 use crate::store::agents::{AgentRow, REFRESH, Written};
 use crate::store::{self, StoreError};
 use crate::wording::Alarm;
 
-/// A wall clock that differs by more than this from what passed was set by somebody; less is the
-/// time service at work.
-const JUMP_LEAST_MS: u64 = 5_000;
 /// A gap of more intervals than this breaks the watch.
 const GAP_INTERVALS: u32 = 3;
 
@@ -37,7 +31,8 @@ impl Sweeping {
 
     /// One sweep: probe, judge, remember, commit.
     pub async fn step(&self, gateway: &Arc<Gateway>, late: Duration) -> Result<SweepState, StoreError> {
-        self.notice_breaks(gateway).await?;
+        jump::notice(gateway).await?;
+        self.notice_gap(gateway).await;
         let in_force = gateway.in_force();
         let interval = in_force.config.gate.schedule.interval;
         let targets: Vec<Target> = in_force.members().map(|(_, member)| member.target.clone()).collect();
@@ -88,26 +83,14 @@ impl Sweeping {
         Ok(())
     }
 
-    /// After a gap in the schedule, or when the wall clock was set, what came before says nothing
-    /// about how long a state has lasted; and every deadline keeps the time it had left.
-    async fn notice_breaks(&self, gateway: &Arc<Gateway>) -> Result<(), StoreError> {
-        let elapsed = gateway.clock.elapsed();
-        let before = self.last.lock().await.replace(elapsed);
-        let ahead_ms = gateway.clock.ahead_ms();
-        if ahead_ms.unsigned_abs() > JUMP_LEAST_MS {
-            move_deadlines(gateway, ahead_ms).await?;
-            gateway.watches.clock_jumped(ahead_ms);
-            gateway.watches.break_off();
-            gateway.clock.anchor();
-            speak::raise(gateway, Alarm::ClockJumped { by_ms: ahead_ms }).await?;
-        } else {
-            gateway.clock.anchor();
-        }
+    /// After a gap in the schedule, what came before says nothing about how long a state has lasted.
+    async fn notice_gap(&self, gateway: &Arc<Gateway>) {
+        let now = gateway.clock.elapsed();
+        let before = self.last.lock().await.replace(now);
         let interval = gateway.in_force().config.gate.schedule.interval;
-        if before.is_some_and(|before| elapsed.saturating_sub(before) > interval * GAP_INTERVALS) {
+        if before.is_some_and(|before| now.saturating_sub(before) > interval * GAP_INTERVALS) {
             gateway.watches.break_off();
         }
-        Ok(())
     }
 
     /// What of a sweep people should know: it was late, or agents have not answered for too long.
@@ -175,32 +158,6 @@ impl Sweeping {
             }
         }
     }
-}
-
-/// Every open case's deadlines keep the time they had left.
-pub(super) async fn move_deadlines(gateway: &Arc<Gateway>, by_ms: i64) -> Result<(), StoreError> {
-    let open: Vec<AgentName> = {
-        let mut read = gateway.store.read().await?;
-        store::incidents::open(&mut read).await?.into_iter().map(|row| row.agent).collect()
-    };
-    for slice in open.chunks(store::SLICE as usize) {
-        let (job, agents) = (Arc::clone(gateway), slice.to_vec());
-        gateway
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let entry = ledger::Entry::open(tx, &job).await?;
-                    for agent in &agents {
-                        if let Some(case) = ledger::open_case_of(tx, agent).await? {
-                            entry.quietly(tx, case, |case| Step::quiet(incident::deadlines_moved(case, by_ms))).await?;
-                        }
-                    }
-                    Ok(())
-                })
-            })
-            .await?;
-    }
-    Ok(())
 }
 
 fn row(agent: AgentName, watch: &Watch) -> AgentRow {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::case::{Step, Work};
-use super::{Basis, CalledOff, Case, Event, Execution, ExecutionState, Facts, Standing};
+use super::{Basis, CalledOff, Case, Disposition, Event, Execution, ExecutionState, Facts, Standing};
 use crate::approval::{Action, Channel, Decision, InputId, PersonId, RequestState};
 use crate::pool::{AgentName, Health, MissionName, Mode, Timestamp};
 
@@ -217,9 +217,16 @@ impl Work<'_, '_> {
         match kept_by {
             Some(because) => {
                 self.case.incident.standing = Standing::ApprovedNotRun { request: request.clone() };
+                if let Some(by) = facts.keeper() {
+                    self.case.incident.disposition = Disposition::Held { by };
+                }
                 self.tell(Event::NotRun { request, because });
             }
-            None => self.make_execution(agent, action, Basis::Request { request, by: vote.by.clone() }),
+            None => {
+                let execution = facts.fresh.execution.clone();
+                self.case.incident.disposition = Disposition::Reviving { execution, action: action.clone() };
+                self.make_execution(agent, action, Basis::Request { request, by: vote.by.clone() });
+            }
         }
         Ok(())
     }
@@ -235,6 +242,7 @@ impl Work<'_, '_> {
 
     fn denied(&mut self, request: crate::approval::RequestId, reason: Option<String>, vote: &Vote) {
         self.case.incident.standing = Standing::Denied { by: vote.by.clone(), at: self.facts.now };
+        self.case.incident.disposition = Disposition::Denied { by: vote.by.clone() };
         self.tell(Event::Denied { request, by: vote.by.clone(), via: vote.via, input: vote.input.clone(), reason });
     }
 
@@ -246,6 +254,7 @@ impl Work<'_, '_> {
         }
         let until = vote.entered_at.plus(for_);
         self.case.incident.snoozed_until = Some(until);
+        self.case.incident.disposition = Disposition::Snoozed { until };
         self.case.incident.tally.fruitless = 0;
         if let Some(request) = &mut self.case.request {
             request.extend(until.plus(timing.approval_ttl));

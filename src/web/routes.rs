@@ -2,8 +2,8 @@
 //! as it was said, and whether its speaker may say it is decided there. Only reading is refused here,
 //! since reading has no place in the inbox.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Query, State};
@@ -70,6 +70,30 @@ struct Shared<D> {
     desk: Arc<D>,
     body_max: usize,
     arrive_within: Duration,
+    strangers_say: Allowance,
+}
+
+/// So many at once, and one more each second after that.
+struct Allowance {
+    most: u32,
+    left: Mutex<(f64, Instant)>,
+}
+
+impl Allowance {
+    fn new(most: u32) -> Self {
+        Self { most, left: Mutex::new((most.into(), Instant::now())) }
+    }
+
+    fn take(&self, now: Instant) -> bool {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = left.0 + now.saturating_duration_since(left.1).as_secs_f64();
+        *left = (again.min(self.most.into()), now);
+        let enough = left.0 >= 1.0;
+        if enough {
+            left.0 -= 1.0;
+        }
+        enough
+    }
 }
 
 type At<D> = State<Arc<Shared<D>>>;
@@ -106,7 +130,12 @@ pub fn is_id(id: &str) -> bool {
 }
 
 pub(super) fn router<D: Desk>(desk: Arc<D>, limits: &Limits) -> Router {
-    let shared = Shared { desk, body_max: limits.body, arrive_within: limits.arrive_within };
+    let shared = Shared {
+        desk,
+        body_max: limits.body,
+        arrive_within: limits.arrive_within,
+        strangers_say: Allowance::new(limits.strangers_say),
+    };
     Router::new()
         .route("/v1/commands", post(say::<D>))
         .route("/v1/commands/{id}", get(said::<D>))
@@ -143,6 +172,10 @@ async fn say<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>, body: 
     }
     if command.line.len() > LINE_MAX {
         return Err(wrong(format!("a line has at most {LINE_MAX} bytes")));
+    }
+    if !is_known(&*at.desk, peer.uid) && !at.strangers_say.take(Instant::now()) {
+        let text = wording::stranger(&Speaker::LocalUser(peer.uid));
+        return Err(problem(StatusCode::TOO_MANY_REQUESTS, "not_a_person", text));
     }
     let id = input_id(peer.uid, &command.id);
     let said =
@@ -219,10 +252,15 @@ async fn metrics<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>) ->
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], desk.metrics_text()).into_response())
 }
 
-/// The desk, for somebody who may read: people, root, and the user that the daemon runs as.
+/// Whether this user is somebody here: one of the people, root, or the user that the daemon runs as.
+/// Who is may read, and may ask as often as they please; what they may decide is another question.
+pub(super) fn is_known<D: Desk>(desk: &D, uid: u32) -> bool {
+    uid == 0 || uid == rustix::process::geteuid().as_raw() || desk.person_of(uid).is_some()
+}
+
+/// The desk, for somebody who may read.
 fn reading<D: Desk>(at: &Shared<D>, peer: Peer) -> Result<&D, Fault> {
-    let own = rustix::process::geteuid().as_raw();
-    if peer.uid == 0 || peer.uid == own || at.desk.person_of(peer.uid).is_some() {
+    if is_known(&*at.desk, peer.uid) {
         return Ok(&at.desk);
     }
     Err(problem(StatusCode::FORBIDDEN, "not_a_person", wording::stranger(&Speaker::LocalUser(peer.uid))))

@@ -1,12 +1,11 @@
 //! Connections of the local socket: who called, how many at once, for how long.
 //!
-//! One connection carries one request. Every user of the machine can connect, so no one of them may
-//! keep the others out: besides the bound on all connections there is one per uid, a head and a body
-//! must come within seconds, and the whole connection ends after minutes.
+//! One connection carries one request. Every user of the machine can connect, so strangers may not keep
+//! people out: all strangers together have a few places of their own, a head and a body must come
+//! within seconds, and the whole connection ends after minutes.
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Extension, Router};
@@ -25,8 +24,11 @@ use super::socket::Socket;
 pub struct Limits {
     /// Connections at the same time.
     pub connections: usize,
-    /// Of these, connections of one uid: a single user cannot take them all.
-    pub per_uid: usize,
+    /// Of these, connections of all those together who are nobody here.
+    pub strangers: usize,
+    /// Commands that strangers can send at once, all together; one more each second after that. Each is
+    /// answered and journaled, and a journal never shrinks.
+    pub strangers_say: u32,
     /// Within this time the head, and then the body, of a request must have come.
     pub arrive_within: Duration,
     /// After this time a connection is over, whatever it is doing.
@@ -41,7 +43,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 64,
-            per_uid: 16,
+            strangers: 16,
+            strangers_say: 60,
             arrive_within: Duration::from_secs(5),
             // The longest answer is a journal of millions of entries being verified.
             connection: Duration::from_secs(300),
@@ -60,7 +63,7 @@ pub struct Peer {
 
 /// Answers on `socket` until `stop` is ready; then lets the requests under way finish.
 pub async fn serve<D: Desk>(socket: Socket, desk: Arc<D>, limits: Limits, stop: impl Future<Output = ()>) {
-    let router = routes::router(desk, &limits);
+    let router = routes::router(desk.clone(), &limits);
     let places = Places::new(&limits);
     let mut connections = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
@@ -80,9 +83,10 @@ pub async fn serve<D: Desk>(socket: Socket, desk: Arc<D>, limits: Limits, stop: 
             }
         };
         let Ok(peer) = stream.peer_cred().map(|seen| Peer { uid: seen.uid() }) else { continue };
-        let Some(place) = places.take(peer.uid) else {
-            // Told by the closed connection alone: an answer would take the place that there is not.
-            tracing::warn!(uid = peer.uid, "a local user has too many connections open");
+        let Some(place) = places.take(routes::is_known(&*desk, peer.uid)) else {
+            // Told by the closed connection alone: an answer would take the place that there is not. And
+            // not in the log, which a stranger could fill by it.
+            tracing::debug!(uid = peer.uid, "strangers have too many connections open");
             continue;
         };
         let (router, limits) = (router.clone(), limits.clone());
@@ -119,42 +123,37 @@ async fn converse(stream: UnixStream, peer: Peer, router: Router, limits: &Limit
     }
 }
 
-/// How many places are taken, in all and by whom.
+/// The places of connections.
 struct Places {
     all: Arc<Semaphore>,
-    per_uid: usize,
-    taken: Arc<Mutex<BTreeMap<u32, usize>>>,
-}
-
-struct Place {
-    uid: u32,
-    taken: Arc<Mutex<BTreeMap<u32, usize>>>,
+    strangers: Arc<Semaphore>,
 }
 
 impl Places {
     fn new(limits: &Limits) -> Self {
-        Self { all: Arc::new(Semaphore::new(limits.connections)), per_uid: limits.per_uid, taken: Arc::default() }
+        Self {
+            all: Arc::new(Semaphore::new(limits.connections)),
+            strangers: Arc::new(Semaphore::new(limits.strangers)),
+        }
     }
 
-    fn take(&self, uid: u32) -> Option<Place> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = taken.entry(uid).or_default();
-        if *own >= self.per_uid {
-            return None;
-        }
-        *own += 1;
-        Some(Place { uid, taken: self.taken.clone() })
+    /// A place besides the one among all: nobody but strangers needs one. None if they have them all.
+    fn take(&self, known: bool) -> Option<Option<OwnedSemaphorePermit>> {
+        if known { Some(None) } else { self.strangers.clone().try_acquire_owned().ok().map(Some) }
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = taken.get_mut(&self.uid) {
-            *own -= 1;
-            if *own == 0 {
-                taken.remove(&self.uid);
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_leave_room_for_people() {
+        let places = Places::new(&Limits { strangers: 2, ..Limits::default() });
+        let held = [places.take(false).unwrap(), places.take(false).unwrap()];
+        assert!(places.take(false).is_none());
+        assert!(places.take(true).is_some());
+        drop(held);
+        assert!(places.take(false).is_some());
     }
 }

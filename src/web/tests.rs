@@ -332,14 +332,19 @@ async fn what_cannot_be_known_is_said_to_be_unknown() {
 }
 
 #[tokio::test]
-async fn one_user_cannot_keep_the_others_out() {
-    let world = World::start_with(Limits { per_uid: 2, ..Limits::default() }).await;
-    let held = [UnixStream::connect(world.socket()).await.unwrap(), UnixStream::connect(world.socket()).await.unwrap()];
-    // The third is taken off the queue after these two, and closed.
-    let mut third = UnixStream::connect(world.socket()).await.unwrap();
-    assert_eq!(third.read(&mut [0]).await.unwrap(), 0);
-    drop(held);
-    let _ = world.client().read("/v1/whoami").await;
+async fn strangers_cannot_fill_the_journal() {
+    let world = World::start().await;
+    let limits = Limits { strangers_say: 2, ..Limits::default() };
+    let router = routes::router(world.desk.clone(), &limits);
+    let say = async |uid: u32, id: u32| {
+        let request = hyper::Request::post("/v1/commands")
+            .body(http_body_util::Full::from(format!(r#"{{"id": "0199-000{id}", "line": "release"}}"#)))
+            .unwrap();
+        let service = TowerToHyperService::new(router.clone().layer(axum::Extension(Peer { uid })));
+        service.call(request).await.unwrap().status().as_u16()
+    };
+    let answers = [say(77, 1).await, say(78, 2).await, say(77, 3).await, say(KIM, 4).await];
+    assert_eq!(answers, [200, 200, 429, 200]);
     world.stop().await;
 }
 

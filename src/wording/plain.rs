@@ -154,11 +154,20 @@ pub(super) fn wrapped(line: &str) -> Vec<String> {
     lines
 }
 
+/// Whether a word only says of what the number before it is: "2 s" is not torn apart.
+fn is_unit(word: &str) -> bool {
+    matches!(word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()), "ms" | "s" | "min" | "h" | "d")
+}
+
 /// The words of a line; a command in backticks is one word, so that it can be read and copied whole.
 fn words(line: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for word in line.split(' ').filter(|word| !word.is_empty()) {
         match words.last_mut() {
+            Some(open) if is_unit(word) && open.ends_with(|c: char| c.is_ascii_digit()) => {
+                open.push(' ');
+                open.push_str(word);
+            }
             Some(open) if open.matches('`').count() % 2 == 1 && open.chars().count() < WIDTH / 2 => {
                 open.push(' ');
                 open.push_str(word);

@@ -3,6 +3,10 @@
 #![forbid(unsafe_code)]
 
 mod acceptance;
+mod documents;
 mod plan;
 mod shim;
+mod stories;
+mod systemd;
 mod vectors;
+mod world;

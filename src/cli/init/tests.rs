@@ -19,13 +19,15 @@ fn users(name: &str) -> Option<u32> {
 
 #[test]
 fn what_is_written_passes_the_check() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let state = elsewhere.path().join("x: y # z").display().to_string();
     for (flags, warnings) in [
         (vec!["--agent", "ada"], 0),
         (vec!["--agent", "ada=10.0.0.7=http://10.0.0.7:80/?a=b", "--user", "kim"], 0),
         (vec!["--agent", "ada==http://localhost:1", "--agent", "bob=[::1]", "--user", "1000"], 1),
         (vec!["--agent", "on", "--agent", "null", "--agent", "123", "--mission", "1e3=yes=on,null"], 0),
         (vec!["--agent", "a", "--agent", "b", "--mission", "forge=no=a", "--mission", "rest", "--user", "svc$"], 0),
-        (vec!["--agent", "a", "--mission", "forge=", "--state", "var/x: y # z", "--user", "root"], 0),
+        (vec!["--agent", "a", "--mission", "forge=", "--state", &state, "--user", "root"], 0),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("new/config");

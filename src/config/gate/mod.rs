@@ -74,8 +74,6 @@ pub struct Gate {
     pub retention: Retention,
     /// What the daemon writes about itself.
     pub log: Log,
-    /// Show progress of long work on a terminal.
-    pub progress: bool,
     /// Decide, ask and tell, but run nothing.
     pub observe: bool,
 }
@@ -102,7 +100,6 @@ impl Gate {
             channels: Channels::read(root.section("channels")),
             retention: Retention::read(root.section("retention")),
             log: Log::read(root.section("log")),
-            progress: root.flag("progress", true),
             observe: root.flag("observe", false),
         };
         gate.channels.check_people(&gate.people, notes);

@@ -11,7 +11,8 @@ use crate::config::words::spell_duration;
 pub struct Schedule {
     /// From the start of one sweep to the start of the next.
     pub interval: Duration,
-    /// By which share of the interval a tick may come earlier or later, 0 to 0.5.
+    /// By up to which share of the interval a tick may come later, 0 to 0.5. Never earlier: two probes of
+    /// an agent count as two only if an interval lies between them.
     pub jitter: f64,
     /// How long one probe may take in all.
     pub probe_deadline: Duration,

@@ -28,8 +28,6 @@ pub struct Timing {
     pub back_off: Vec<Duration>,
     /// For how long after a start pending requests can be answered at least.
     pub start_grace: Duration,
-    /// How long expiry waits for a channel to catch up, at most.
-    pub catch_up_max: Duration,
     /// How long past its timeout a command may stay unsettled before it is an alarm.
     pub unsettled_alarm: Duration,
     /// How long a stopping daemon may take.
@@ -65,7 +63,6 @@ impl Timing {
             ready_max_age: section.duration("ready_max_age", secs(5 * MINUTE), MS),
             back_off: section.durations("back_off", &[secs(MINUTE), secs(5 * MINUTE), secs(15 * MINUTE)], MS),
             start_grace: section.duration("start_grace", secs(10 * MINUTE), zero),
-            catch_up_max: section.duration("catch_up_max", secs(10 * MINUTE), zero),
             unsettled_alarm: section.duration("unsettled_alarm", secs(30), MS),
             drain: section.duration("drain", secs(10), MS),
             idle_tick: section.duration("idle_tick", secs(1), MS),

@@ -10,7 +10,7 @@ fn defaults_are_those_of_the_documents() {
     assert_eq!(gate.store.path, Path::new("/var/lib/lazarus-gate/gate.db"));
     assert_eq!(gate.socket, Path::new("/run/lazarus-gate/gate.sock"));
     assert_eq!(gate.files.registry, folder.path("lazarus-registry.yaml"));
-    assert_eq!((gate.issue, gate.observe, gate.progress), (882, false, true));
+    assert_eq!((gate.issue, gate.observe), (882, false));
     assert_eq!(gate.schedule.interval, Duration::from_secs(30));
     assert_eq!(gate.schedule.jitter, 0.1);
     assert_eq!(gate.timing.back_off, [60, 300, 900].map(Duration::from_secs));
@@ -96,7 +96,7 @@ fn each_mistake_has_its_line_and_what_would_be_right() {
         ("units: {-x: x.service}", "\"-x\" is no agent name"),
         ("local_hosts: [127.1]", "1:15: error: `local_hosts[0]` is a number; write text (in quotes if need be)"),
         ("local_hosts: ['a b']", "\"a b\" is no host"),
-        ("progress: maybe", "is text; write true or false"),
+        ("observe: maybe", "is text; write true or false"),
         ("channels: {telegram: on}", "`channels.telegram`: Telegram does not exist in this version"),
         ("channels: {nostr: {enabled: true}}", "1:20: error: `channels.nostr`: Nostr does not exist in this version"),
         ("channels: {telegram: {token: '1:secret'}}", "put it into a file of its own and name that in `token_file`"),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::*;
 use crate::approval::{Action, RequestState};
@@ -88,6 +89,11 @@ impl Fleet {
     fn facts(&self, who: usize) -> Facts<'_> {
         let mut facts = self.world.facts();
         let name = agent(NAMES[who]);
+        // Ids are unique over all agents, as the gateway's are.
+        let made = format!("{}-{who}", self.world.made);
+        facts.fresh.incident = IncidentId(format!("i{made}"));
+        facts.fresh.request = RequestId(format!("r{made}"));
+        facts.fresh.execution = ExecutionId(format!("x{made}"));
         let newest = self.cases[who].as_ref().and_then(|case| case.request.as_ref());
         facts.fresh.last_key_second = newest.map(|request| request.key.second());
         let stands_in = |sub: &AgentName| {
@@ -267,8 +273,13 @@ impl Fleet {
 }
 
 proptest! {
-    // 100 runs of up to 300 steps: some 15,000 steps each time.
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    // 100 runs of up to 300 steps: some 15,000 steps, the same each time. Another seed finds other ways.
+    #![proptest_config(ProptestConfig {
+        cases: 100,
+        rng_seed: RngSeed::Fixed(882),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn whatever_happens_the_promises_hold(all in prop::collection::vec(anything(), 1..300)) {

@@ -1,0 +1,110 @@
+//! What restart commands do to those who start them.
+
+use serde_json::json;
+
+use crate::world::{Restart, World};
+
+#[test]
+fn a_command_fails_and_people_are_asked_anew_with_what_happened() {
+    let world = World::with_agents(&["ada"]).start();
+    world.restart_command(Restart::Fails(3));
+    world.silence("ada");
+    let first = world.asked_about("ada");
+    world.says(&["approve", &first]).taken();
+    let failed = world.until_journal("ada", "failed");
+    world.until_told("the restart failed");
+    let asked = world.until_journaled("ada", "asked", 2);
+    assert!(asked.at_ms >= failed.at_ms + 300, "not before reask_after");
+    world.restart_command(Restart::Revives);
+    let second = world.asked_about("ada");
+    world.until_told("1 attempt in this incident did not help.");
+    world.says(&["approve", &second]).taken();
+    world.until_journal("ada", "recovered");
+    assert_eq!(world.runs_of("ada"), 2, "each approval ran once");
+}
+
+#[test]
+fn a_command_hangs_and_nothing_starts_by_itself_after_it() {
+    // Even under yes: what the command began may still go on.
+    let world = World::with_agents(&["ada"]).but(|world| {
+        world.policy["agents"]["ada"] = json!({"mode": "yes"});
+        world.gate["restart"][0]["timeout"] = json!("300ms");
+        world.gate["timing"]["verify_for"] = json!("500ms");
+    });
+    world.restart_command(Restart::Hangs);
+    let world = world.start();
+    world.silence("ada");
+    world.until_journal("ada", "unknown");
+    world.until_told("its command may still run");
+    world.until_journal("ada", "not_recovered");
+    world.asked_about("ada");
+    world.until_probed("ada", 5);
+    assert_eq!(world.runs_of("ada"), 1, "people are asked, nothing else runs");
+}
+
+#[test]
+fn a_command_prints_a_gigabyte_and_little_of_it_is_kept() {
+    let world = World::with_agents(&["ada"]).start();
+    world.restart_command(Restart::Prints1Gb);
+    world.silence("ada");
+    let code = world.asked_about("ada");
+    world.says(&["approve", &code]).taken();
+    world.until_journal("ada", "recovered");
+    let started = world.until_journal("ada", "started");
+    let run = world.path("store/runs").join(started.body["run"].as_str().expect("its run folder"));
+    let kept: u64 =
+        std::fs::read_dir(run).expect("it is there").flatten().map(|file| file.metadata().unwrap().len()).sum();
+    assert!(kept < 1 << 20, "{kept} bytes are kept");
+}
+
+#[test]
+fn an_agent_that_does_not_come_back_is_not_called_alive() {
+    let world = World::with_agents(&["ada"]).but(|world| world.gate["timing"]["verify_for"] = json!("500ms"));
+    world.restart_command(Restart::ChangesNothing);
+    let world = world.start();
+    world.silence("ada");
+    let first = world.asked_about("ada");
+    world.says(&["approve", &first]).taken();
+    world.until_journal("ada", "done");
+    world.until_told("restarted: the command ended well; checking that it lives");
+    world.until_journal("ada", "not_recovered");
+    world.until_told("the restart did not help: gateway_unreachable");
+    assert!(!world.was_told("alive again"));
+    let second = world.asked_about("ada");
+    assert_ne!(first, second);
+}
+
+#[test]
+fn a_cut_ssh_is_unknown_and_not_a_failure() {
+    let mut world = World::with_agents(&["ada"]);
+    world.write("ssh", "#!/bin/sh\nexit 255\n");
+    let ssh = world.path("ssh");
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(&ssh, std::fs::Permissions::from_mode(0o755)).expect("a program");
+    world.gate["restart"][0]["run"] = json!([ssh, "{host}", "systemctl", "restart", "{unit}"]);
+    world.gate["timing"]["verify_for"] = json!("500ms");
+    let world = world.start();
+    world.silence("ada");
+    let code = world.asked_about("ada");
+    world.says(&["approve", &code]).taken();
+    world.until_journal("ada", "unknown");
+    // It may have worked after all: probes look.
+    world.revive("ada");
+    world.until_journal("ada", "verified");
+    world.until_journal("ada", "recovered");
+}
+
+#[test]
+fn a_remote_agent_without_a_template_cannot_be_restarted_from_here() {
+    let world = World::with_agents(&["ada"]).but(|world| {
+        world.registry["fleet"]["ada"]["host"] = json!("10.9.9.9");
+        world.gate.as_object_mut().expect("a mapping").remove("restart");
+    });
+    let world = world.start();
+    world.silence("ada");
+    let code = world.asked_about("ada");
+    world.until_told("It cannot be restarted from here, so `approve` is not offered.");
+    assert!(!world.was_told(&format!("approve {code}")));
+    world.says(&["approve", &code]).refused("it cannot be restarted from here");
+    assert_eq!(world.pending_code("ada"), Some(code), "the request stays pending");
+}

@@ -1,0 +1,12 @@
+//! Stories: each plays one thing that happens between agents, people and the gate, from end to end
+//! with the real program, and reads as one.
+
+mod commands;
+mod daemon;
+mod decisions;
+mod files;
+mod keepers;
+mod people;
+mod policy;
+mod time;
+mod waiting;

@@ -1,0 +1,234 @@
+//! The gate inside the test's own process, on a clock that the story moves: for long waits and for
+//! clocks that jump. Probes, store and wording are real; only time is not.
+
+use std::cell::Cell;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lazarus_gate::approval::{Channel, InputId, Said, Speaker};
+use lazarus_gate::channel::Terminal;
+use lazarus_gate::config::{self, Lookup};
+use lazarus_gate::gateway::SteadyClock;
+use lazarus_gate::gateway::sweep::Sweeping;
+use lazarus_gate::gateway::{Clock as _, Gateway, Parts, SetClock, deliver, inbox, plan, start};
+use lazarus_gate::pool::Timestamp;
+use lazarus_gate::probe::{DescriptorBudget, HttpProber, HttpSettings, Sweeper};
+use lazarus_gate::revival::{self, Launcher};
+use lazarus_gate::store::{self, OpenOptions, Store};
+
+use super::{Entry, GATE, World, Written, own_uid};
+
+/// A gate on a clock of its own. Its times are the real ones: sweeps every 30 s, requests that live
+/// for an hour.
+pub struct Inside {
+    /// The folder, the agents and the record.
+    pub world: World,
+    gateway: Arc<Gateway>,
+    clock: Arc<SetClock>,
+    sweeping: Sweeping,
+    terminal: Terminal,
+    runtime: tokio::runtime::Runtime,
+    said: Cell<u32>,
+}
+
+/// When the stories begin.
+const BEGIN: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+/// From sweep to sweep.
+const INTERVAL: Duration = Duration::from_secs(30);
+
+/// A machine without service manager and users.
+struct Bare;
+
+impl Lookup for Bare {
+    fn uid_of(&self, _: &str) -> Option<u32> {
+        None
+    }
+
+    fn has_service_manager(&self) -> bool {
+        false
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.add(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Inside {
+    /// Starts over `world`, with the default times.
+    pub fn of(mut world: World) -> Self {
+        for section in ["schedule", "timing"] {
+            world.gate.as_object_mut().expect("a mapping").remove(section);
+        }
+        world.save();
+        let clock = Arc::new(SetClock::at(BEGIN));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let (gateway, sweeping) = runtime.block_on(begin(&world, &clock));
+        let terminal = Terminal::new(Box::new(world.told.clone())).expect("a thread that writes");
+        let inside = Self { world, gateway, clock, sweeping, terminal, runtime, said: Cell::new(0) };
+        inside.sweep();
+        inside
+    }
+
+    /// One sweep, and what follows from it.
+    pub fn sweep(&self) {
+        self.runtime.block_on(async {
+            self.sweeping.step(&self.gateway, Duration::ZERO).await.expect("a sweep");
+        });
+        self.plan();
+    }
+
+    /// What follows from what is known: cases are planned, messages delivered.
+    pub fn plan(&self) {
+        self.runtime.block_on(async {
+            plan::step(&self.gateway).await.expect("a plan");
+            deliver::step(&self.gateway, &self.terminal).await.expect("a delivery");
+        });
+    }
+
+    /// Time passes as it does, with a sweep every 30 s.
+    pub fn pass(&self, time: Duration) {
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(INTERVAL);
+            self.clock.pass(step);
+            self.sweep();
+            left -= step;
+        }
+    }
+
+    /// Time passes until the journal tells something of an agent so many times; returns the minutes.
+    pub fn pass_until(&self, agent: &str, kind: &str, times: usize) -> u64 {
+        let from = self.clock.elapsed();
+        while self.count(agent, kind) < times {
+            self.pass(INTERVAL);
+            let passed = self.clock.elapsed().saturating_sub(from);
+            assert!(passed < Duration::from_secs(24 * 3600), "no {kind:?} of {agent} in a day");
+        }
+        self.clock.elapsed().saturating_sub(from).as_secs() / 60
+    }
+
+    /// Time passes and the gate does not notice: the machine slept, or the gate was busy.
+    pub fn pass_unnoticed(&self, time: Duration) {
+        self.clock.pass(time);
+    }
+
+    /// Somebody sets the clock of the machine.
+    pub fn set_clock_by(&self, seconds: i64) {
+        self.clock.jump(seconds * 1000);
+    }
+
+    /// The gate's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// `me` says something, and it is in the inbox when this returns.
+    pub fn drops_into_the_inbox(&self, line: &str) -> InputId {
+        let id = InputId(format!("story-{}", self.said.replace(self.said.get() + 1)));
+        let said =
+            Said { speaker: Speaker::LocalUser(own_uid()), via: Channel::Cli, line: line.to_owned(), context: None };
+        self.runtime.block_on(inbox::append(&self.gateway, &id, &said)).expect("the inbox takes it");
+        id
+    }
+
+    /// The inbox is worked off.
+    pub fn work_off_the_inbox(&self) {
+        self.runtime.block_on(inbox::step(&self.gateway)).expect("the inbox is worked off");
+    }
+
+    /// `me` says something, and it is worked off; returns the answer.
+    pub fn says(&self, line: &str) -> String {
+        let id = self.drops_into_the_inbox(line);
+        self.work_off_the_inbox();
+        self.plan();
+        self.answer_to(&id)
+    }
+
+    /// The answer to something said.
+    pub fn answer_to(&self, id: &InputId) -> String {
+        let row = self.world.read(async |read| store::inbox::result(read, &id.0).await).flatten().expect("an input");
+        let answer: serde_json::Value =
+            serde_json::from_str(row.answer.as_deref().unwrap_or("null")).expect("an answer is JSON");
+        answer["text"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The newest request about an agent.
+    pub fn newest_request(&self, agent: &str) -> Entry {
+        self.world.journaled(agent, "asked").pop().unwrap_or_else(|| panic!("nobody was asked about {agent}"))
+    }
+
+    /// The code of the newest request about an agent.
+    pub fn code(&self, agent: &str) -> String {
+        self.newest_request(agent).body["code"].as_str().expect("a code").to_owned()
+    }
+
+    /// How many entries of a kind the journal has about an agent.
+    pub fn count(&self, agent: &str, kind: &str) -> usize {
+        self.world.journaled(agent, kind).len()
+    }
+
+    /// Whether a request about the agent can be answered.
+    pub fn is_pending(&self, agent: &str) -> bool {
+        let pending = self.world.read(async |read| store::requests::pending(read).await).unwrap_or_default();
+        pending.iter().any(|request| request.agent.as_str() == agent)
+    }
+
+    /// Executions that were approved stay where they are: stories of time end there.
+    pub fn may_end_half_done(&mut self) {
+        self.world.may_end_half_done();
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.world.forget_reader();
+        let closed = self.runtime.block_on(self.gateway.store.close());
+        if !std::thread::panicking() {
+            closed.expect("the store closes");
+        }
+    }
+}
+
+/// What the daemon does at a start, but for its tasks.
+async fn begin(world: &World, clock: &Arc<SetClock>) -> (Arc<Gateway>, Sweeping) {
+    let config = config::load(&world.config(), &Bare).unwrap_or_else(|problems| panic!("{problems}")).config;
+    let store = Store::open(&world.store(), OpenOptions::default()).await.expect("the store opens");
+    let runs = world.path("store/runs");
+    revival::prepare_runs(&runs).expect("the folder of the runs");
+    let settings = HttpSettings { deadline: Duration::from_secs(2), ..HttpSettings::default() };
+    let clock = Arc::new(SteadyClock::over(Arc::clone(clock) as Arc<_>));
+    let probe_clock = Arc::clone(&clock);
+    let now = Arc::new(move || probe_clock.now());
+    let budget = DescriptorBudget { slots: 64, ..DescriptorBudget::raise() };
+    let gateway = Gateway::new(Parts {
+        store,
+        clock,
+        launcher: Launcher { program: Path::new(GATE).to_owned() },
+        runs,
+        watchdog: None,
+        sweeper: Sweeper::new(HttpProber::new(&settings).expect("a prober"), None, budget, now),
+        config,
+        environment: Default::default(),
+        has_manager: false,
+        own_uid: own_uid(),
+        observe: false,
+    });
+    let mut read = gateway.store.read().await.expect("the store can be read");
+    let found = store::generation::detect(&mut read, gateway.store.path()).await.expect("a generation");
+    drop(read);
+    start::raise_generation(&gateway, found).await.expect("a new generation");
+    let rows = start::remember(&gateway).await.expect("what was known");
+    start::notice_clock_set_back(&gateway).await.expect("the clock");
+    start::extend_pending(&gateway).await.expect("pending requests");
+    (gateway, Sweeping::new(&rows))
+}

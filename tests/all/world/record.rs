@@ -1,0 +1,111 @@
+//! What the store has on record, read as the daemon's own readers do.
+
+use std::fmt;
+
+use lazarus_gate::store::executions::{self, ExecutionRow};
+use lazarus_gate::store::journal::{self, Filter};
+use lazarus_gate::store::requests::{self, RequestRow};
+use lazarus_gate::store::{Read, Store, StoreError};
+use serde_json::Value;
+
+use super::World;
+
+/// One entry of the journal.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its number.
+    pub seq: i64,
+    /// When, in unix milliseconds.
+    pub at_ms: i64,
+    /// What happened, in a word.
+    pub kind: String,
+    /// To whom.
+    pub agent: Option<String>,
+    /// All of it.
+    pub body: Value,
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seq, at_ms, kind, agent, body } = self;
+        write!(f, "{seq:>4} {at_ms} {kind} {} {body}", agent.as_deref().unwrap_or("-"))
+    }
+}
+
+/// Entries that are read at most; no story is longer.
+const ENTRIES_MAX: u32 = 100_000;
+
+impl World {
+    /// The store's database file.
+    pub fn store(&self) -> std::path::PathBuf {
+        self.path("store/gate.db")
+    }
+
+    /// Reads something from the store; none while there is no store, or none that can be read.
+    pub fn read<T>(&self, job: impl AsyncFnOnce(&mut Read) -> Result<T, StoreError>) -> Option<T> {
+        self.runtime.block_on(async {
+            let mut cached = self.reader.borrow_mut();
+            let reader = match cached.as_ref() {
+                Some(reader) => reader.clone(),
+                None => {
+                    let opened = Store::open_read_only(&self.store()).await.ok()?;
+                    cached.insert(opened).clone()
+                }
+            };
+            let mut read = reader.read().await.ok()?;
+            job(&mut read).await.ok()
+        })
+    }
+
+    /// The whole journal, oldest first.
+    pub fn journal(&self) -> Vec<Entry> {
+        let rows = self.read(async |read| journal::page(read, None, ENTRIES_MAX, &Filter::default()).await);
+        let mut entries: Vec<Entry> = rows
+            .unwrap_or_default()
+            .into_iter()
+            .map(|row| Entry {
+                seq: row.seq,
+                at_ms: row.at.as_millis(),
+                kind: row.kind,
+                agent: row.agent.map(|agent| agent.to_string()),
+                body: serde_json::from_str(&row.body).expect("the journal's bodies are JSON"),
+            })
+            .collect();
+        entries.reverse();
+        entries
+    }
+
+    /// The journal's entries of one kind about an agent (`""`: about whomever), oldest first.
+    pub fn journaled(&self, agent: &str, kind: &str) -> Vec<Entry> {
+        let about = |entry: &Entry| agent.is_empty() || entry.agent.as_deref() == Some(agent);
+        self.journal().into_iter().filter(|entry| entry.kind == kind && about(entry)).collect()
+    }
+
+    /// Waits until the journal tells this of an agent; returns the newest such entry.
+    pub fn until_journal(&self, agent: &str, kind: &str) -> Entry {
+        self.until_journaled(agent, kind, 1)
+    }
+
+    /// Waits until the journal tells this of an agent so many times; returns the newest such entry.
+    pub fn until_journaled(&self, agent: &str, kind: &str, times: usize) -> Entry {
+        self.until(&format!("the journal tells {kind:?} of {agent:?} {times} times"), |world| {
+            let mut found = world.journaled(agent, kind);
+            (found.len() >= times).then(|| found.pop()).flatten()
+        })
+    }
+
+    /// An execution.
+    pub fn execution(&self, id: &str) -> Option<ExecutionRow> {
+        self.read(async |read| executions::load(read, id).await).flatten()
+    }
+
+    /// Executions that still can take effect, or are not verified yet.
+    pub fn live_executions(&self) -> Vec<ExecutionRow> {
+        self.read(async |read| executions::live(read).await).unwrap_or_default()
+    }
+
+    /// A request.
+    pub fn request(&self, id: &str) -> Option<RequestRow> {
+        self.read(async |read| requests::load(read, id).await).flatten()
+    }
+}
