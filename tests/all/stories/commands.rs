@@ -97,7 +97,7 @@ fn a_cut_ssh_is_unknown_and_not_a_failure() {
 #[test]
 fn a_remote_agent_without_a_template_cannot_be_restarted_from_here() {
     let world = World::with_agents(&["ada"]).but(|world| {
-        world.registry["fleet"]["ada"]["host"] = json!("10.9.9.9");
+        world.registry["fleet"]["ada"]["host"] = json!("ada.example");
         world.gate.as_object_mut().expect("a mapping").remove("restart");
     });
     let world = world.start();

@@ -38,7 +38,7 @@ fn yes_backs_off_and_becomes_ask() {
 fn what_cannot_be_revived_is_told_once() {
     let world = World::with_agents(&["ada"]).but(|world| {
         world.policy["agents"]["ada"] = json!({"mode": "yes"});
-        world.registry["fleet"]["ada"]["host"] = json!("10.9.9.9");
+        world.registry["fleet"]["ada"]["host"] = json!("ada.example");
         world.gate.as_object_mut().expect("a mapping").remove("restart");
     });
     let mut world = world.start();
