@@ -19,9 +19,6 @@ impl Heartbeat {
 
     /// Calls the configured URL. It may hold a secret, so neither it nor the error is logged whole.
     pub async fn beat(&self, gateway: &Arc<Gateway>) {
-        if let Some(watchdog) = &gateway.watchdog {
-            watchdog.alive();
-        }
         let in_force = gateway.in_force();
         let (Some(client), Some(url)) = (&self.client, &in_force.config.gate.schedule.heartbeat_url) else { return };
         if let Err(error) = client.get(url.reveal()).send().await.and_then(reqwest::Response::error_for_status) {
@@ -30,18 +27,35 @@ impl Heartbeat {
     }
 }
 
+/// Sweeps that may be missed before the daemon counts as hung.
+const SWEEPS_MISSED_MAX: u32 = 3;
+
 /// systemd's readiness and watchdog, where we run under it.
-pub struct Watchdog;
+pub struct Watchdog {
+    every: Duration,
+}
 
 impl Watchdog {
     /// There is one if systemd asks for signs of life.
     pub fn of_systemd() -> Option<Self> {
-        sd_notify::watchdog_enabled().map(|_| Self)
+        sd_notify::watchdog_enabled().map(|within| Self { every: within / 2 })
     }
 
-    /// A good tick is the sign of life: a daemon whose probes hang is to be restarted.
-    pub fn alive(&self) {
-        notify(&[sd_notify::NotifyState::Watchdog]);
+    /// Gives a sign of life as often as systemd wants one, for as long as sweeps come to their end: a
+    /// daemon whose probes hang is to be restarted, one with a long interval is not.
+    pub async fn run(&self, gateway: Arc<Gateway>) {
+        while !gateway.bells.is_stopping() {
+            let schedule = &gateway.in_force().config.gate.schedule;
+            let patience = schedule.interval * SWEEPS_MISSED_MAX + schedule.probe_deadline;
+            let last = gateway.status.sweep().map_or(gateway.status.started_at, |sweep| sweep.begun.plus(sweep.took));
+            if gateway.clock.now().since(last) <= patience {
+                notify(&[sd_notify::NotifyState::Watchdog]);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.every) => {}
+                () = gateway.bells.stopped() => {}
+            }
+        }
     }
 
     /// Everything is up.

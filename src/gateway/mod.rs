@@ -43,7 +43,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 pub use bell::Bells;
 pub use clock::{Clock, MachineClock, SetClock, SteadyClock};
-pub use heartbeat::Watchdog;
 pub use ids::Ids;
 pub use in_force::{InForce, Member, PreparedCommand, people_of};
 pub use run::{RunError, RunOptions, run};
@@ -75,8 +74,6 @@ pub struct Gateway {
     pub launcher: Launcher,
     /// Where run folders are, beside the store.
     pub runs: PathBuf,
-    /// systemd's watchdog, if there is one.
-    pub watchdog: Option<Watchdog>,
     /// Looks at agents.
     pub sweeper: Sweeper,
     /// The daemon's environment, read once at its start: commands get parts of it.
@@ -104,8 +101,6 @@ pub struct Parts {
     pub launcher: Launcher,
     /// Where run folders are, beside the store.
     pub runs: PathBuf,
-    /// systemd's watchdog, if there is one.
-    pub watchdog: Option<Watchdog>,
     /// Looks at agents.
     pub sweeper: Sweeper,
     /// The files in force.
@@ -134,7 +129,6 @@ impl Gateway {
             status: Status::new(now),
             launcher: parts.launcher,
             runs: parts.runs,
-            watchdog: parts.watchdog,
             sweeper: parts.sweeper,
             environment: parts.environment,
             has_manager: parts.has_manager,

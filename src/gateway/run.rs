@@ -109,7 +109,6 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         has_manager,
         own_uid: rustix::process::geteuid().as_raw(),
         observe: options.observe,
-        watchdog: Watchdog::of_systemd(),
     });
 
     recover(&gateway).await?;
@@ -143,6 +142,10 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     }
     if options.terminal_input || (gate.channels.terminal.enabled && gate.channels.terminal.input) {
         tasks.spawn(super::terminal_input::run(Arc::clone(&gateway), options.output));
+    }
+    if let Some(watchdog) = Watchdog::of_systemd() {
+        let gateway = Arc::clone(&gateway);
+        tasks.spawn(async move { watchdog.run(gateway).await });
     }
     Watchdog::ready();
 

@@ -215,7 +215,6 @@ async fn begin(world: &World, clock: &Arc<SetClock>) -> (Arc<Gateway>, Sweeping)
         clock,
         launcher: Launcher { program: Path::new(GATE).to_owned() },
         runs,
-        watchdog: None,
         sweeper: Sweeper::new(HttpProber::new(&settings).expect("a prober"), None, budget, now),
         config,
         environment: Default::default(),
