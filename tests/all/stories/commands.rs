@@ -108,3 +108,18 @@ fn a_remote_agent_without_a_template_cannot_be_restarted_from_here() {
     world.says(&["approve", &code]).refused("it cannot be restarted from here");
     assert_eq!(world.pending_code("ada"), Some(code), "the request stays pending");
 }
+
+#[test]
+fn what_a_command_prints_reaches_no_terminal_as_it_is() {
+    let world = World::with_agents(&["ada"]).start();
+    world.write("restart.sh", "printf '\\033[2Jgone\\033]0;title\\007 \\342\\200\\256desrever\\r\\n' >&2; exit 1\n");
+    world.silence("ada");
+    let code = world.asked_about("ada");
+    world.says(&["approve", &code]).taken();
+    world.until_told("the restart failed");
+    let history = world.says(&["history", "ada"]);
+    let shown = [world.told.text(), history.taken().to_owned()];
+    for text in shown {
+        assert!(text.chars().all(|c| c == '\n' || !(c.is_control() || c == '\u{202e}')), "{text:?}");
+    }
+}

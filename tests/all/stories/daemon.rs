@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sqlx::ConnectOptions as _;
 
-use crate::world::{Restart, World};
+use crate::world::{GATE, Restart, World, hear};
 
 #[test]
 fn a_second_daemon_is_refused_and_names_the_first() {
@@ -14,6 +14,19 @@ fn a_second_daemon_is_refused_and_names_the_first() {
     let pid = world.daemon().pid();
     world.says(&["run"]).ended_with(1, &format!("another lazarus-gate holds the store (pid {pid})"));
     world.says(&["status"]).taken();
+}
+
+#[test]
+fn a_daemon_over_another_store_does_not_take_the_socket_of_the_first() {
+    let first = World::with_agents(&["ada"]).start();
+    let mut other = World::with_agents(&["bob"]);
+    other.gate["socket"] = first.gate["socket"].clone();
+    other.save();
+    other.says(&["run"]).ended_with(1, "gate.sock");
+    first.silence("ada");
+    let code = first.asked_about("ada");
+    first.says(&["approve", &code]).taken();
+    first.until_journal("ada", "recovered");
 }
 
 #[test]
@@ -114,6 +127,137 @@ fn without_a_daemon_the_command_line_only_reads_but_for_hold_and_revoke() {
     world.says(&["approve", &code]).taken();
     world.until_told("not run because executions are on hold");
     assert_eq!(world.runs_of("ada"), 0);
+}
+
+#[test]
+fn a_copy_of_the_store_that_is_put_back_is_recognised_too() {
+    let mut world = World::with_agents(&["ada"]).start();
+    world.silence("ada");
+    let old = world.asked_about("ada");
+    world.stop();
+    let copy = world.path("copy.db");
+    fs::copy(world.store(), &copy).expect("a copy of the stopped store");
+    world.start_daemon();
+    world.says(&["deny", &old]).taken();
+    world.stop();
+    fs::copy(&copy, world.store()).expect("the copy is put back");
+    world.start_daemon();
+    world.until_told("the store is a restored backup: 1 request withdrawn");
+    assert_ne!(world.asked_about("ada"), old);
+}
+
+#[test]
+fn a_request_outlives_the_gate_and_people_get_their_time_to_answer() {
+    let mut world = World::with_agents(&["ada"]).but(|world| {
+        world.gate["timing"]["approval_ttl"] = json!("1s");
+        world.gate["timing"]["start_grace"] = json!("10m");
+    });
+    world.save();
+    world.start_daemon();
+    world.until_all_healthy();
+    world.silence("ada");
+    let code = world.asked_about("ada");
+    world.stop();
+    // Nobody could answer while it was down.
+    let from = Instant::now();
+    world.until("the request's time is over", |_| (from.elapsed() > Duration::from_secs(1)).then_some(()));
+    world.start_daemon();
+    world.until_probed("ada", 4);
+    let pending = world.pending("ada").expect("it is still pending");
+    assert_eq!(pending["code"], *code);
+    world.says(&["approve", pending["key"].as_str().expect("its key")]).taken();
+    world.until_journal("ada", "recovered");
+    assert_eq!(world.journaled("ada", "asked").len(), 1);
+}
+
+#[test]
+fn a_fleet_that_dies_as_a_whole_is_brought_back_one_by_one_and_each_once() {
+    let names: Vec<String> = (1..=12).map(|nth| format!("agent-{nth}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let world = World::with_agents(&names).start();
+    names.iter().for_each(|name| world.silence(name));
+    let codes: Vec<String> = names.iter().map(|name| world.asked_about(name)).collect();
+    std::thread::scope(|scope| {
+        for codes in codes.chunks(6) {
+            let voter = world.command_line();
+            scope.spawn(move || {
+                for code in codes {
+                    voter.says(&["approve", code]).taken();
+                }
+            });
+        }
+    });
+    for name in names {
+        world.until_journal(name, "recovered");
+        assert_eq!(world.runs_of(name), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_good_tick_is_told_to_whoever_watches_the_gate() {
+    let mut world = World::with_agents(&["ada", "watcher"]);
+    let url = world.registry["fleet"]["watcher"]["health_endpoints"]["gateway"].clone();
+    world.registry["fleet"].as_object_mut().expect("a mapping").remove("watcher");
+    world.gate["schedule"]["heartbeat_url"] = url;
+    world.save();
+    world.start_daemon();
+    world.until_probed("watcher", 3);
+    world.silence("watcher");
+    world.until_probed("watcher", 3);
+    world.says(&["status"]).taken();
+}
+
+#[test]
+fn answers_can_be_typed_where_the_gate_runs() {
+    let mut world = World::with_agents(&["ada"]);
+    world.save();
+    world.spawn_daemon(&["--stdin"], None);
+    world.until_daemon_answers();
+    world.until_all_healthy();
+    world.silence("ada");
+    let code = world.asked_about("ada");
+    world.daemon().types("please restart it");
+    world.until_told("not understood");
+    world.daemon().types(&format!("approve {code}"));
+    world.until_told("your approval is taken");
+    world.until_journal("ada", "recovered");
+}
+
+#[test]
+fn a_black_holed_agent_does_not_hold_up_the_end() {
+    let mut world = World::with_agents(&["ada"]).but(|world| {
+        world.gate["schedule"] = json!({"interval": "30s", "probe_deadline": "30s"});
+        // Takes connections, and never answers.
+        let hole = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let url = format!("http://{}/", hole.local_addr().expect("its address"));
+        world.registry["fleet"]["hole"] = json!({"host": "127.0.0.1", "health_endpoints": {"gateway": url}});
+        std::mem::forget(hole);
+    });
+    world.save();
+    world.start_daemon();
+    world.until("the first sweep has begun", |world| (world.probes_of("ada") > 0).then_some(()));
+    let begun = Instant::now();
+    assert!(world.stop().success());
+    assert!(begun.elapsed() < Duration::from_secs(10), "stopping took {:?}", begun.elapsed());
+}
+
+#[test]
+fn the_quickstart_plays_by_itself_and_leaves_nothing_running() {
+    let world = World::with_agents(&[]);
+    let folder = world.path("quickstart");
+    let mut command = std::process::Command::new(GATE);
+    let heard = hear(
+        {
+            command.args(["quickstart", "--auto", "--dir"]).arg(&folder);
+            command
+        },
+        &["quickstart"],
+    );
+    heard.taken();
+    for told in ["Approval required to revive ada", "alive again, verified", "All of it happened."] {
+        heard.mentions(told);
+    }
+    world.until("nothing of it runs", |world| world.processes_naming(&folder).is_empty().then_some(()));
 }
 
 /// Runs a statement on the store, as somebody with a database tool would.

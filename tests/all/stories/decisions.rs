@@ -15,8 +15,16 @@ fn an_agent_falls_silent_is_approved_restarted_and_verified() {
     world.says(&["approve", &code]).taken();
     world.until_journal("ada", "recovered");
     assert_eq!((world.runs_of("ada"), world.runs_of("bob")), (1, 0));
-    let told = ["Nothing has been started yet.", "alive again, verified", "the incident is closed"];
-    told.map(|told| world.until_told(told));
+    world.until_told("the incident is closed");
+    insta::assert_snapshot!(world.words_about("ada"), @r"
+    [daemon_started] the gateway has started. `status` shows what it watches.
+    [#882] Approval required to revive ada for mission 'ada-mission'. Reasons: gateway_unreachable. Suggested substitute: none available. Last healthy at TIME UTC; taken for dead at TIME UTC, LENGTH later (limit LENGTH). Host: 127.0.0.1. Answer with one of: approve CODE restart ada deny CODE [reason] leave it dead snooze CODE 1h be quiet for LENGTH Code CODE, key KEY. Expires LENGTH after delivery.
+    ada (CODE): approved by me (command line): restart. Nothing has been started yet.
+    ada (CODE): restarting ada: the command is being started.
+    ada (CODE): restarted: the command ended well; checking that it lives.
+    ada (CODE): alive again, verified LENGTH after the restart.
+    ada (CODE): healthy since TIME UTC; the incident is closed.
+    ");
 }
 
 #[test]

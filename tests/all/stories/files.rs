@@ -59,3 +59,17 @@ fn an_agent_that_leaves_the_registry_takes_its_request_along() {
     world.until_journal("ada", "gone");
     world.says(&["approve", &code]).refused("already withdrawn");
 }
+
+#[test]
+fn an_agent_that_moves_to_another_mission_is_asked_about_anew() {
+    let mut world = World::with_agents(&["ada"]).start();
+    world.silence("ada");
+    let old = world.asked_about("ada");
+    world.registry["fleet"]["ada"]["mission"] = json!("archive");
+    world.save();
+    assert_eq!(world.until_journal("ada", "withdrawn").body["because"], "moved");
+    let new = world.until("people are asked anew", |world| world.pending("ada").filter(|one| one["code"] != *old));
+    assert_eq!(new["mission"], "archive");
+    world.says(&["approve", &old]).refused("");
+    assert_eq!(world.runs_of("ada"), 0);
+}

@@ -1,6 +1,7 @@
 //! Stories: each plays one thing that happens between agents, people and the gate, from end to end
 //! with the real program, and reads as one.
 
+mod between;
 mod commands;
 mod daemon;
 mod decisions;

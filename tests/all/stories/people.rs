@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
+use super::waiting::can_be_killed_anywhere;
 use crate::world::{World, can_be_others};
 
 const KIM: u32 = 61_001;
@@ -122,4 +123,24 @@ fn whoever_is_revoked_decides_nothing_any_more_and_what_they_approved_does_not_r
         world.says(&["approve", &again]).taken();
         world.until_journal("ada", "recovered");
     }
+}
+
+#[test]
+fn a_revocation_without_a_daemon_stops_what_waits_in_the_inbox() {
+    if !can_be_killed_anywhere() {
+        return;
+    }
+    let mut world = World::with_agents(&["ada"]).but(|world| world.gate["timing"]["reconnect"] = json!("100ms"));
+    world.save();
+    world.spawn_daemon(&[], Some("inbox.after_append"));
+    world.until_daemon_answers();
+    world.until_all_healthy();
+    world.silence("ada");
+    let code = world.asked_about("ada");
+    world.says(&["approve", &code]).ended_with(6, "unknown");
+    world.until_daemon_died();
+    world.says(&["revoke", "me"]).taken();
+    world.start_daemon();
+    assert_eq!(world.until_journal("ada", "called_off").body["because"], "approver_revoked");
+    assert_eq!(world.runs_of("ada"), 0);
 }

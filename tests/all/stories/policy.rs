@@ -70,3 +70,22 @@ fn under_no_nobody_is_asked_and_everybody_can_see_why() {
     world.says(&["ask", "ada"]).refused("the policy says no for the mission 'ada-mission'");
     assert_eq!(world.runs_of("ada"), 0);
 }
+
+#[test]
+fn an_agent_that_dies_again_before_the_incident_closed_used_up_an_attempt() {
+    let world = World::with_agents(&["ada"]).but(|world| {
+        world.policy["agents"]["ada"] = json!({"mode": "yes"});
+        world.gate["timing"]["healthy_for"] = json!("1h");
+    });
+    let world = world.start();
+    for attempt in 1..=3 {
+        world.silence("ada");
+        world.until_journaled("ada", "verified", attempt);
+    }
+    world.silence("ada");
+    world.until_journaled("ada", "relapsed", 3);
+    world.until_told("dead again after it had lived");
+    world.asked_about("ada");
+    assert_eq!(world.runs_of("ada"), 3, "three attempts by itself, then people decide");
+    assert_eq!(world.journaled("ada", "opened").len(), 1, "it is one death all the while");
+}

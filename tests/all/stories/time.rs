@@ -19,11 +19,10 @@ const HOUR: i64 = 3600;
 
 /// A gate that has seen ada live, and then die.
 fn ada_is_dead() -> Inside {
-    let mut inside = Inside::of(World::with_agents(&["ada"]));
-    inside.may_end_half_done();
+    let inside = Inside::of(World::with_agents(&["ada"]));
     inside.pass(minutes(1));
     inside.world.silence("ada");
-    inside.pass(minutes(1));
+    inside.pass(minutes(2));
     assert_eq!(inside.count("ada", "asked"), 1);
     inside
 }

@@ -1,6 +1,7 @@
 //! What must be true at the end of every story.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use lazarus_gate::store::requests::RequestPhase;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -109,16 +110,14 @@ impl World {
     /// The process ids of this world's shims that still live, each the leader of its group.
     pub fn shims(&self) -> Vec<i32> {
         let ours = self.path("store/runs").display().to_string();
-        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        let ids = processes.filter_map(|process| process.file_name().to_str()?.parse::<i32>().ok());
-        ids.filter(|id| {
-            let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-            let mut args = line.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-            args.next().is_some()
-                && args.next().is_some_and(|verb| verb == "shim")
-                && args.next().is_some_and(|folder| folder.starts_with(&ours))
-        })
-        .collect()
+        let is_ours = |args: &[String]| args.get(1).is_some_and(|verb| verb == "shim") && args[2].starts_with(&ours);
+        all_processes().filter(|(_, args)| args.len() > 2 && is_ours(args)).map(|(id, _)| id).collect()
+    }
+
+    /// Processes that have a path in this folder among their arguments.
+    pub fn processes_naming(&self, folder: &Path) -> Vec<i32> {
+        let folder = folder.display().to_string();
+        all_processes().filter(|(_, args)| args.iter().any(|arg| arg.starts_with(&folder))).map(|(id, _)| id).collect()
     }
 
     /// Kills what a story has left hanging, command and shim.
@@ -129,4 +128,14 @@ impl World {
             }
         }
     }
+}
+
+/// The processes of this machine with their arguments.
+fn all_processes() -> impl Iterator<Item = (i32, Vec<String>)> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = processes.filter_map(|process| process.file_name().to_str()?.parse::<i32>().ok());
+    ids.map(|id| {
+        let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        (id, line.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect())
+    })
 }

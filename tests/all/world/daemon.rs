@@ -1,6 +1,6 @@
 //! The daemon as a real child process, with all it says kept.
 
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,7 +59,7 @@ impl Daemon {
         let mut command = Command::new(program);
         command.arg("run").args(flags).arg("--config").arg(config);
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").envs(env.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the daemon starts");
         let listeners = vec![
             out.listen_to(child.stdout.take().expect("its output")),
@@ -71,6 +71,12 @@ impl Daemon {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Types a line into its input.
+    pub fn types(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("its input");
+        writeln!(input, "{line}").expect("it reads");
     }
 
     /// Sends it a signal.

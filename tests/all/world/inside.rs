@@ -17,10 +17,11 @@ use lazarus_gate::pool::Timestamp;
 use lazarus_gate::probe::{DescriptorBudget, HttpProber, HttpSettings, Sweeper};
 use lazarus_gate::revival::{self, Launcher};
 use lazarus_gate::store::{self, OpenOptions, Store};
+use serde_json::json;
 
 use super::{Entry, GATE, World, Written, own_uid};
 
-/// A gate on a clock of its own. Its times are the real ones: sweeps every 30 s, requests that live
+/// A gate on a clock of its own. Its times are the real ones: a sweep a minute, requests that live
 /// for an hour.
 pub struct Inside {
     /// The folder, the agents and the record.
@@ -36,7 +37,7 @@ pub struct Inside {
 /// When the stories begin.
 const BEGIN: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 /// From sweep to sweep.
-const INTERVAL: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_secs(60);
 
 /// A machine without service manager and users.
 struct Bare;
@@ -68,6 +69,9 @@ impl Inside {
         for section in ["schedule", "timing"] {
             world.gate.as_object_mut().expect("a mapping").remove(section);
         }
+        // Nobody carries executions out here: stories of time may end before that.
+        world.may_end_half_done();
+        world.gate["schedule"] = json!({"interval": "1m"});
         world.save();
         let clock = Arc::new(SetClock::at(BEGIN));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -77,6 +81,12 @@ impl Inside {
         let inside = Self { world, gateway, clock, sweeping, terminal, runtime, said: Cell::new(0) };
         inside.sweep();
         inside
+    }
+
+    /// The gate ends; its world stays.
+    pub fn ends(mut self) -> World {
+        self.world.forget_reader();
+        std::mem::replace(&mut self.world, World::with_agents(&[]))
     }
 
     /// One sweep, and what follows from it.
@@ -95,7 +105,7 @@ impl Inside {
         });
     }
 
-    /// Time passes as it does, with a sweep every 30 s.
+    /// Time passes as it does, with a sweep a minute.
     pub fn pass(&self, time: Duration) {
         let mut left = time;
         while !left.is_zero() {
@@ -125,11 +135,6 @@ impl Inside {
     /// Somebody sets the clock of the machine.
     pub fn set_clock_by(&self, seconds: i64) {
         self.clock.jump(seconds * 1000);
-    }
-
-    /// The gate's clock.
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
     }
 
     /// `me` says something, and it is in the inbox when this returns.
@@ -181,11 +186,6 @@ impl Inside {
     pub fn is_pending(&self, agent: &str) -> bool {
         let pending = self.world.read(async |read| store::requests::pending(read).await).unwrap_or_default();
         pending.iter().any(|request| request.agent.as_str() == agent)
-    }
-
-    /// Executions that were approved stay where they are: stories of time end there.
-    pub fn may_end_half_done(&mut self) {
-        self.world.may_end_half_done();
     }
 }
 

@@ -24,19 +24,21 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use lazarus_gate::store::Reader;
+use lazarus_gate::store::agents::{self as agents_on_record, Health};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use agents::FakeAgent;
 pub use daemon::{Daemon, GATE, Written};
 pub use inside::Inside;
-pub use people::can_be_others;
+pub use people::{can_be_others, hear};
 pub use record::Entry;
 
 /// How long a story waits for anything.
@@ -250,6 +252,13 @@ impl World {
     /// As [`World::start_daemon`], with flags.
     pub fn start_daemon_with(&mut self, flags: &[&str]) {
         self.spawn_daemon(flags, None);
+        self.until_daemon_answers();
+    }
+
+    /// Waits until a daemon answers.
+    pub fn until_daemon_answers(&self) {
+        // It listens before it answers, so the command line is asked once or twice.
+        self.until("the daemon listens", |world| UnixStream::connect(world.path("run/gate.sock")).ok());
         self.until("the daemon answers", |world| world.says(&["status", "--json"]).found("daemon_since"));
     }
 
@@ -260,12 +269,12 @@ impl World {
         self.daemon = Some(daemon);
     }
 
-    /// Waits until the daemon has seen every agent healthy.
+    /// Waits until the first daemon has seen every agent healthy.
     pub fn until_all_healthy(&self) {
-        let all = self.agents.len() as u64;
         self.until("all agents are seen healthy", |world| {
-            let seen = world.says(&["status", "--json"]).json()?;
-            (seen["health"]["healthy"] == all).then_some(())
+            let seen = world.read(async |read| agents_on_record::load(read).await)?;
+            let healthy = seen.iter().filter(|row| row.health == Health::Healthy).count();
+            (healthy == world.agents.len()).then_some(())
         });
     }
 
@@ -312,11 +321,16 @@ impl World {
         self.agents[name].revive();
     }
 
+    /// How often `name` was looked at so far.
+    pub fn probes_of(&self, name: &str) -> u64 {
+        self.agents[name].probes()
+    }
+
     /// Waits until `name` was looked at so many times more.
     pub fn until_probed(&self, name: &str, times: u64) {
-        let from = self.agents[name].probes();
+        let from = self.probes_of(name);
         let what = format!("{name} is probed {times} times more");
-        self.until(&what, |world| (world.agents[name].probes() >= from + times).then_some(()));
+        self.until(&what, |world| (world.probes_of(name) >= from + times).then_some(()));
     }
 
     /// Looks again and again until there is something.
@@ -346,6 +360,18 @@ impl World {
     /// Whether people were told this.
     pub fn was_told(&self, text: &str) -> bool {
         one_line(&self.told.text()).contains(&one_line(text))
+    }
+
+    /// What people were told in a world where only `agent` died: a line a message, with codes, times
+    /// and lengths masked.
+    pub fn words_about(&self, agent: &str) -> String {
+        let mut text = self.told.text();
+        for (name, mask) in [("key", "KEY"), ("code", "CODE")] {
+            for asked in self.journaled(agent, "asked") {
+                text = text.replace(asked.body[name].as_str().unwrap_or_default(), mask);
+            }
+        }
+        masked(&text).replace(" [#", "\n[#").replace(&format!(" {agent} (CODE):"), &format!("\n{agent} (CODE):"))
     }
 
     /// The story ends in the middle of something, on purpose.
@@ -379,6 +405,25 @@ impl World {
 /// Without the breaks that messages are wrapped with.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// In one line, without times of day and lengths of time.
+fn masked(text: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        let numeric = |word: &str| word.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let is_unit = ["ms", "s", "min", "h"].contains(&bare);
+        if bare.len() == 8 && bare.split(':').count() == 3 {
+            words.push(word.replace(bare, "TIME"));
+        } else if is_unit && words.last().is_some_and(|last| numeric(last)) {
+            words.pop();
+            words.push(word.replace(bare, "LENGTH"));
+        } else {
+            words.push(word.to_owned());
+        }
+    }
+    words.join(" ")
 }
 
 impl Drop for World {

@@ -1,8 +1,10 @@
 //! People at the command line: real processes, with other users' ids where the tests may.
 
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use lazarus_gate::store::requests;
 use serde_json::Value;
 
 use super::{GATE, World, own_uid};
@@ -10,8 +12,9 @@ use super::{GATE, World, own_uid};
 /// What a command of the command line answered.
 #[derive(Debug)]
 pub struct Heard {
-    /// The arguments.
-    pub said: Vec<String>,
+    /// The arguments, for the message of a failure.
+    #[expect(dead_code, reason = "read by Debug only")]
+    said: Vec<String>,
     /// The exit code; none after a signal.
     pub code: Option<i32>,
     /// Standard output.
@@ -61,12 +64,29 @@ impl Heard {
     }
 }
 
+/// The command line of the user of the tests.
+pub struct CommandLine {
+    config: PathBuf,
+}
+
+impl CommandLine {
+    /// Says something.
+    pub fn says(&self, args: &[&str]) -> Heard {
+        let mut command = Command::new(GATE);
+        command.args(args).arg("--config").arg(&self.config);
+        hear(command, args)
+    }
+}
+
 impl World {
     /// The user of the tests says something at the command line.
     pub fn says(&self, args: &[&str]) -> Heard {
-        let mut command = Command::new(GATE);
-        command.args(args).arg("--config").arg(self.config());
-        hear(command, args)
+        self.command_line().says(args)
+    }
+
+    /// The command line alone, for several threads.
+    pub fn command_line(&self) -> CommandLine {
+        CommandLine { config: self.config() }
     }
 
     /// Adds a person with a user id of their own, who may decide these missions (`*` for all).
@@ -104,9 +124,9 @@ impl World {
 
     /// The pending request about `agent`, if there is one.
     pub fn pending(&self, agent: &str) -> Option<Value> {
-        let pending = self.says(&["pending", "--json"]).json()?;
-        let mut requests = pending["requests"].as_array()?.iter().map(|one| &one["request"]);
-        requests.find(|request| request["agent"] == agent).cloned()
+        let pending = self.read(async |read| requests::pending(read).await)?;
+        let of_agent = pending.into_iter().find(|request| request.agent.as_str() == agent)?;
+        serde_json::from_str(&of_agent.body).ok()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use lazarus_gate::pool::AgentName;
 use lazarus_gate::store::executions::{self, ExecutionRow};
 use lazarus_gate::store::journal::{self, Filter};
 use lazarus_gate::store::requests::{self, RequestRow};
@@ -59,26 +60,25 @@ impl World {
 
     /// The whole journal, oldest first.
     pub fn journal(&self) -> Vec<Entry> {
-        let rows = self.read(async |read| journal::page(read, None, ENTRIES_MAX, &Filter::default()).await);
-        let mut entries: Vec<Entry> = rows
-            .unwrap_or_default()
-            .into_iter()
-            .map(|row| Entry {
-                seq: row.seq,
-                at_ms: row.at.as_millis(),
-                kind: row.kind,
-                agent: row.agent.map(|agent| agent.to_string()),
-                body: serde_json::from_str(&row.body).expect("the journal's bodies are JSON"),
-            })
-            .collect();
-        entries.reverse();
-        entries
+        self.entries(Filter::default())
     }
 
     /// The journal's entries of one kind about an agent (`""`: about whomever), oldest first.
     pub fn journaled(&self, agent: &str, kind: &str) -> Vec<Entry> {
-        let about = |entry: &Entry| agent.is_empty() || entry.agent.as_deref() == Some(agent);
-        self.journal().into_iter().filter(|entry| entry.kind == kind && about(entry)).collect()
+        let agent = (!agent.is_empty()).then(|| AgentName::new(agent).expect("an agent's name"));
+        self.entries(Filter { agent, kind: Some(kind.to_owned()), ..Filter::default() })
+    }
+
+    fn entries(&self, filter: Filter) -> Vec<Entry> {
+        let rows = self.read(async |read| journal::page(read, None, ENTRIES_MAX, &filter).await);
+        let entries = rows.unwrap_or_default().into_iter().rev().map(|row| Entry {
+            seq: row.seq,
+            at_ms: row.at.as_millis(),
+            kind: row.kind,
+            agent: row.agent.map(|agent| agent.to_string()),
+            body: serde_json::from_str(&row.body).expect("the journal's bodies are JSON"),
+        });
+        entries.collect()
     }
 
     /// Waits until the journal tells this of an agent; returns the newest such entry.
