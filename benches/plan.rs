@@ -3,6 +3,9 @@
 //! `cargo bench --bench plan`. Figures are medians; the floors tell what the machine can do at all.
 #![forbid(unsafe_code)]
 
+#[allow(dead_code)]
+mod report;
+
 use std::collections::{BTreeMap, HashSet};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -26,6 +29,7 @@ const LOAD_LIMIT: f64 = 1.5;
 fn main() {
     plan();
     load();
+    report::load();
 }
 
 fn plan() {
@@ -53,8 +57,14 @@ fn plan() {
     let floor = median(|| {
         black_box(healthy(&facts));
     });
-    println!("detect and plan {PLANNED} agents, three of four dead: {whole:?} (to reach: under {PLAN_LIMIT:?})");
-    println!("  floor, the table of who is healthy by name: {floor:?}");
+    report::figure(
+        &format!("detect and plan {PLANNED} agents"),
+        &format!("{whole:.1?}"),
+        &format!("{floor:.1?}"),
+        whole.as_secs_f64() / floor.as_secs_f64(),
+        &format!("less than {PLAN_LIMIT:?}"),
+    );
+    println!("  three of four dead; floor = the table of who is healthy by name");
 }
 
 /// What a sweep knows of one agent.
@@ -92,10 +102,18 @@ fn load() {
         black_box(dangling_names(&registry, &policy));
         black_box(registry);
     });
-    let ratio = loaded.as_secs_f64() / parse.as_secs_f64().min(parse_json.as_secs_f64());
-    println!("load and check a registry of {LOADED} agents, {} KiB: {loaded:?}", text.len() / 1024);
-    println!("  floor, the bare parse: {parse:?} to YAML values, {parse_json:?} to JSON values");
-    println!("  ratio to the faster: {ratio:.2} (to reach: {LOAD_LIMIT})");
+    let floor = parse.min(parse_json);
+    report::figure(
+        &format!("load and check a registry of {LOADED} agents"),
+        &format!("{loaded:.1?}"),
+        &format!("{floor:.1?}"),
+        loaded.as_secs_f64() / floor.as_secs_f64(),
+        &format!("ratio at most {LOAD_LIMIT}"),
+    );
+    println!(
+        "  {} KiB; floor = the bare parse, the faster of {parse:.1?} to YAML and {parse_json:.1?} to JSON values",
+        text.len() / 1024
+    );
 }
 
 fn registry(text: &str) -> Registry {

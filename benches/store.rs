@@ -1,7 +1,7 @@
 //! How many durable decisions a second the store takes: one by one, and when they come together,
 //! each beside the floor of a bare commit on the same disk, measured in the same run.
 //!
-//! `cargo bench --bench store [-- DECISIONS]`; the store lies in a new folder under the current one,
+//! `cargo bench --bench store [-- DECISIONS]`; the store lies in a new folder beside the build,
 //! so that a temporary file system in memory does not flatter the disk.
 
 use std::path::Path;
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn run(decisions: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let folder = tempfile::Builder::new().prefix("bench-store-").tempdir_in(".")?;
+    let folder = tempfile::Builder::new().prefix("bench-store-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let store = Store::open(&folder.path().join("lazarus.db"), OpenOptions::default()).await?;
 
     let commits = decisions.min(2_000);
@@ -70,7 +70,7 @@ async fn run(decisions: usize) -> Result<(), Box<dyn std::error::Error>> {
 
 fn report(what: &str, count: usize, took: Duration) {
     let each = took.as_secs_f64() * 1000.0 / count as f64;
-    println!("{what:<48} {:>9.0}/s {each:>8.3} ms each", count as f64 / took.as_secs_f64());
+    println!("{what:<56} {:>9.0}/s   {each:.3} ms each", count as f64 / took.as_secs_f64());
 }
 
 /// What the disk gives without any database: append 4 KiB, fdatasync.

@@ -3,6 +3,9 @@
 //! Servers and probes share the machine's cores. The floor is the least that a probe can be: plain sockets that
 //! connect, send the same request, read one answer and close.
 
+#[allow(dead_code)]
+mod report;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +19,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+/// To reach: new-connection probes a second.
+const LIMIT: u32 = 8_000;
 const PROBES: usize = 20_000;
 const AT_A_TIME: usize = 64;
 const SERVERS: usize = 200;
@@ -31,6 +36,8 @@ async fn main() {
     // The other end of each connection is in this process too.
     let half = DescriptorBudget::of_limit(budget.limit / 2, budget.limit_before);
     sweep(port, half, floor).await;
+    println!("  floor = plain sockets, and one deadline of {DEADLINE:?} where some are silent");
+    report::load();
 }
 
 /// The server of the `n`-th agent: one program that listens on all of 127.0.0.0/8, so each has an address of its own.
@@ -63,7 +70,6 @@ async fn serve() -> u16 {
 }
 
 async fn new_connections(port: u16) -> f64 {
-    println!("\n{PROBES} probes on new connections, {AT_A_TIME} at a time");
     let http = HttpProber::new(&HttpSettings::default()).expect("default settings make a prober");
     // Once each for warmth, then three rounds of both in turn.
     let (mut floors, mut ours) = (Vec::new(), Vec::new());
@@ -84,8 +90,14 @@ async fn new_connections(port: u16) -> f64 {
         }
     }
     let (floor, probed) = (median(&mut floors), median(&mut ours));
-    println!("  floor, plain sockets  {floor:>8.0} a second");
-    println!("  HttpProber            {probed:>8.0} a second   ({:.2} of the floor)", probed / floor);
+    report::figure(
+        "probes on new connections",
+        &format!("{probed:.0}/s"),
+        &format!("{floor:.0}/s"),
+        probed / floor,
+        &format!("at least {LIMIT}/s"),
+    );
+    println!("  {PROBES}, {AT_A_TIME} at a time; floor = plain sockets; the servers share the processors");
     floor
 }
 
@@ -132,7 +144,6 @@ fn median(of: &mut [f64]) -> f64 {
 }
 
 async fn sweep(port: u16, budget: DescriptorBudget, floor: f64) {
-    println!("\nsweeps, deadline {DEADLINE:?}; the floor is plain sockets, and one deadline where some are silent");
     for (what, agents, holes) in [
         ("1,000 agents, all answer", 1000, 0),
         ("10,000 agents, all answer", AGENTS, 0),
@@ -161,11 +172,14 @@ async fn sweep(port: u16, budget: DescriptorBudget, floor: f64) {
             let took = began.elapsed();
             let least =
                 Duration::from_secs_f64(agents as f64 / floor) + if holes > 0 { DEADLINE } else { Duration::ZERO };
-            println!(
-                "  {what}, {round}: {took:.2?}; floor {least:.2?}; {}; memory +{} KiB",
-                tally(&seen),
-                resident_kib().saturating_sub(before)
+            report::figure(
+                &format!("sweep of {what}, {round}"),
+                &format!("{took:.2?}"),
+                &format!("{least:.2?}"),
+                took.as_secs_f64() / least.as_secs_f64(),
+                "-",
             );
+            println!("  {}; memory +{} KiB", tally(&seen), resident_kib().saturating_sub(before));
         }
     }
 }

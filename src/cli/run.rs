@@ -14,6 +14,10 @@ use crate::config::Users;
 use crate::config::gate::{Log, LogFormat};
 use crate::gateway::{self, RunOptions};
 
+/// Threads that the tasks share. The daemon mostly waits, and the writer has a thread of its own; more
+/// threads would hold more memory on a large machine and be no faster.
+pub(super) const WORKERS: usize = 2;
+
 /// The daemon: watch, ask, revive, verify
 ///
 /// Reads its files, takes the lock beside the store, and works until SIGTERM or SIGINT. Commands it
@@ -44,7 +48,7 @@ pub fn run(world: &World, args: &RunArgs) -> anyhow::Result<ExitCode> {
         terminal_input: args.stdin,
         stop: None,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     let outcome = runtime.block_on(gateway::run(options));
     // A look-up of a name that hangs in the system's resolver must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));

@@ -367,7 +367,7 @@ impl Speech<'_> {
         let (setting, now) = (entry.setting(), entry.now);
         let Some(by) = self.person.clone() else { return Ok(self.stranger()) };
         let found = match ledger::request_of(tx, target).await? {
-            Some(request) => ledger::case_of(tx, &request.incident).await?.map(|case| (request, case)),
+            Some(request) => ledger::case_with(tx, &request).await?.map(|case| (request, case)),
             None => None,
         };
         let Some((request, case)) = found else {

@@ -26,7 +26,8 @@ const CODE_TRIES: u32 = 8;
 pub struct Entry {
     gateway: Arc<Gateway>,
     in_force: Arc<InForce>,
-    people: People,
+    /// Who counts where that are not all of the file, because the store has revoked some.
+    left: Option<People>,
     hold: Option<store::meta::Hold>,
     expiry_waits: bool,
     /// The moment of the job.
@@ -40,11 +41,14 @@ impl Entry {
     /// Reads what every case of this job has in common.
     pub async fn open(tx: &mut Tx, gateway: &Arc<Gateway>) -> Result<Self, StoreError> {
         let in_force = gateway.in_force();
-        let revoked = revoked(tx).await?;
-        let people = if revoked.is_empty() { in_force.people.clone() } else { in_force.people.without(&revoked) };
-        let hold = store::meta::hold(tx).await?;
+        let all = store::meta::all(tx).await?;
+        let left = match all.get(REVOKED) {
+            Some(value) => Some(in_force.people.without(&from_body("meta", REVOKED, value)?)),
+            None => None,
+        };
+        let hold = store::meta::hold_in(&all)?;
         gateway.see_hold(hold.clone());
-        Ok(Self { hold, people, in_force, expiry_waits: true, now: gateway.clock.now(), gateway: Arc::clone(gateway) })
+        Ok(Self { hold, left, in_force, expiry_waits: true, now: gateway.clock.now(), gateway: Arc::clone(gateway) })
     }
 
     /// Lets requests expire in this job, unless an input that may hold a vote still waits.
@@ -55,7 +59,7 @@ impl Entry {
 
     /// Who counts, those left out whom the store has revoked.
     pub fn people(&self) -> &People {
-        &self.people
+        self.left.as_ref().unwrap_or(&self.in_force.people)
     }
 
     /// The hold, if there is one.
@@ -130,7 +134,7 @@ impl Entry {
             on_hold: self.hold.is_some(),
             observing: self.gateway.observing(),
             expiry_waits: self.expiry_waits,
-            people: &self.people,
+            people: self.people(),
             timing: &self.in_force.timing,
             fresh: self.gateway.ids.fresh(self.now),
         }
@@ -301,7 +305,15 @@ impl Entry {
 /// The open case of `agent`, if it has one.
 pub async fn open_case_of(tx: &mut impl Reads, agent: &AgentName) -> Result<Option<Case>, StoreError> {
     match store::incidents::open_of(tx, agent).await? {
-        Some(row) => complete(tx, from_body("incidents", &row.id, &row.body)?).await.map(Some),
+        Some(row) => complete(tx, from_body("incidents", &row.id, &row.body)?, None).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The case that `request`, just read from this transaction, belongs to.
+pub async fn case_with(tx: &mut Tx, request: &Request) -> Result<Option<Case>, StoreError> {
+    match store::incidents::load(tx, &request.incident.0).await? {
+        Some(row) => complete(tx, from_body("incidents", &row.id, &row.body)?, Some(request)).await.map(Some),
         None => Ok(None),
     }
 }
@@ -309,7 +321,7 @@ pub async fn open_case_of(tx: &mut impl Reads, agent: &AgentName) -> Result<Opti
 /// The case of an incident, open or closed.
 pub async fn case_of(tx: &mut impl Reads, incident: &IncidentId) -> Result<Option<Case>, StoreError> {
     match store::incidents::load(tx, &incident.0).await? {
-        Some(row) => complete(tx, from_body("incidents", &row.id, &row.body)?).await.map(Some),
+        Some(row) => complete(tx, from_body("incidents", &row.id, &row.body)?, None).await.map(Some),
         None => Ok(None),
     }
 }
@@ -323,9 +335,10 @@ pub async fn request_of(tx: &mut Tx, target: &Target) -> Result<Option<Request>,
     row.map(|row| from_body("requests", &row.id, &row.body)).transpose()
 }
 
-async fn complete(tx: &mut impl Reads, incident: Incident) -> Result<Case, StoreError> {
+async fn complete(tx: &mut impl Reads, incident: Incident, known: Option<&Request>) -> Result<Case, StoreError> {
     let missing = |what: &str| invalid(&incident.id, &format!("its newest {what} is not in the store"));
     let request = match &incident.request {
+        Some(id) if known.is_some_and(|known| known.id == *id) => known.cloned(),
         Some(id) => {
             let row = store::requests::load(tx, &id.0).await?.ok_or_else(|| missing("request"))?;
             Some(from_body("requests", &row.id, &row.body)?)

@@ -43,6 +43,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 pub use bell::Bells;
 pub use clock::{Clock, MachineClock, SetClock, SteadyClock};
+pub use desk::GatewayDesk;
 pub use ids::Ids;
 pub use in_force::{InForce, Member, PreparedCommand, people_of};
 pub use run::{RunError, RunOptions, run};

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::ledger::{self, Entry};
 use super::{Gateway, TaskName, inbox, jump, speak};
 use crate::incident::Case;
@@ -14,8 +16,16 @@ use crate::pool::{AgentName, Timestamp};
 use crate::store::{self, StoreError};
 use crate::wording::Alarm;
 
-/// Cases that one transaction plans: some milliseconds of the writer's time.
-const SLICE: usize = 25;
+/// Cases that one transaction plans: a few milliseconds of the writer's time.
+const SLICE: usize = 16;
+/// How long a ring is let pass: whoever rings mostly has something urgent under way (a command that
+/// is to start), and rings again soon.
+const SETTLE: Duration = Duration::from_millis(10);
+/// After a pass planning rests for so many times as long as that took, so that a large fleet in
+/// trouble does not keep the writer busy with its own planning.
+const REST: u32 = 3;
+/// The longest such rest.
+const REST_MAX: Duration = Duration::from_secs(2);
 
 /// Plans everything once; tells when the next deadline is.
 pub async fn step(gateway: &Arc<Gateway>) -> Result<Option<Timestamp>, StoreError> {
@@ -48,7 +58,8 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<Option<Timestamp>, StoreErro
 
 async fn plan_together(gateway: &Arc<Gateway>, agents: &[AgentName]) -> Result<Option<Timestamp>, StoreError> {
     let (job, agents) = (Arc::clone(gateway), agents.to_vec());
-    gateway.store.write(move |tx| Box::pin(async move { plan_slice(tx, &job, &agents).await })).await
+    // Behind what people say and what is being carried out.
+    gateway.store.write_low(move |tx| Box::pin(async move { plan_slice(tx, &job, &agents).await })).await
 }
 
 /// One case that cannot be planned, because its step would break a promise or its rows are damaged,
@@ -119,7 +130,7 @@ fn deadline(case: &Case, healthy_for: Duration, gateway: &Gateway) -> Option<Tim
 
 /// Runs until the daemon stops.
 pub async fn run(gateway: Arc<Gateway>) {
-    let mut next = None;
+    let (mut next, mut rested) = (None, Instant::now());
     while !gateway.bells.is_stopping() {
         let timing = &gateway.in_force().config.gate.timing;
         // Without a deadline, changes ring the bell and sweeps do; the long period is for a lost ring.
@@ -132,8 +143,14 @@ pub async fn run(gateway: Arc<Gateway>) {
             () = tokio::time::sleep(pause.min(timing.idle_tick * 10)) => {}
             () = gateway.bells.stopped() => return,
         }
-        let now = gateway.clock.now();
-        match step(&gateway).await {
+        tokio::select! {
+            () = tokio::time::sleep_until(rested.max(Instant::now() + SETTLE)) => {}
+            () = gateway.bells.stopped() => return,
+        }
+        let (now, began) = (gateway.clock.now(), Instant::now());
+        let planned = step(&gateway).await;
+        rested = Instant::now() + (began.elapsed() * REST).min(REST_MAX);
+        match planned {
             Ok(at) => {
                 next = at;
                 gateway.status.task(TaskName::Plan, true, "planned", now);

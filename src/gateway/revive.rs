@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::ledger::{self, Entry};
 use super::{Gateway, PreparedCommand, TaskName, speak, verify};
@@ -21,6 +22,7 @@ use crate::approval::Action;
 use crate::incident::{self, Case, Conclusion, Execution, ExecutionId, ExecutionState};
 use crate::pool::IncidentId;
 use crate::revival::{self, CommandSpec, RevivalError, RunFolder, RunName, Settled, Started};
+use crate::store::executions::ExecutionPhase;
 use crate::store::{self, StoreError};
 use crate::wording::Alarm;
 
@@ -30,6 +32,9 @@ const WATCH: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Assumed of a command whose spec cannot be read.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+/// After a look at the live executions so many times as long as that took passes before the next:
+/// with thousands of them each look counts.
+const REST: u32 = 4;
 /// Tries to find a run folder's number that no crash has left behind.
 const FOLDER_TRIES: u32 = 100;
 
@@ -76,9 +81,14 @@ pub async fn step(
         }
         begun += 1;
         let (gateway, attended) = (Arc::clone(gateway), Arc::clone(attended));
+        // A fresh one is begun at once, on the word of this row: what is decided is read again anyway.
+        let fresh = match row.state {
+            ExecutionPhase::Ready => ledger::from_body("executions", &row.id, &row.body).ok(),
+            _ => None,
+        };
         let (execution, incident) = (ExecutionId(row.id), IncidentId(row.incident_id));
         routines.spawn(async move {
-            carry(&gateway, &attended, &execution, &incident).await;
+            carry(&gateway, &attended, &execution, &incident, fresh).await;
             attended.end(&execution.0);
             // Another one may have become ready while this one stood in its list.
             gateway.bells.committed();
@@ -93,8 +103,10 @@ pub async fn run(gateway: Arc<Gateway>) {
     let attended = Arc::new(Attended::default());
     let mut routines = JoinSet::new();
     while !gateway.bells.is_stopping() {
-        let now = gateway.clock.now();
-        match step(&gateway, &attended, &mut routines).await {
+        let (now, began) = (gateway.clock.now(), Instant::now());
+        let stepped = step(&gateway, &attended, &mut routines).await;
+        let rested = Instant::now() + began.elapsed() * REST;
+        match stepped {
             Ok(0) => {}
             Ok(begun) => gateway.status.task(TaskName::Revive, true, format!("{begun} executions taken up"), now),
             Err(error) => {
@@ -110,20 +122,37 @@ pub async fn run(gateway: Arc<Gateway>) {
             () = tokio::time::sleep(period) => {}
             () = gateway.bells.stopped() => {}
         }
+        tokio::select! {
+            () = tokio::time::sleep_until(rested) => {}
+            () = gateway.bells.stopped() => {}
+        }
     }
     while routines.join_next().await.is_some() {}
 }
 
 /// Takes one execution as far as it goes.
-async fn carry(gateway: &Arc<Gateway>, attended: &Attended, id: &ExecutionId, incident: &IncidentId) {
+async fn carry(
+    gateway: &Arc<Gateway>,
+    attended: &Attended,
+    id: &ExecutionId,
+    incident: &IncidentId,
+    fresh: Option<Execution>,
+) {
     // Held over the command, not over its verification: that is only looking.
     let mut turn = tokio::select! {
         turn = attended.commands.acquire() => turn.ok(),
         () = gateway.bells.stopped() => return,
     };
+    let mut fresh = fresh.filter(|execution| execution.action == Action::Restart);
     loop {
+        let next = async {
+            match fresh.take() {
+                Some(execution) => begin(gateway, None, &execution).await,
+                None => further(gateway, id, incident).await,
+            }
+        };
         let outcome = tokio::select! {
-            outcome = further(gateway, id, incident) => outcome,
+            outcome = next => outcome,
             () = gateway.bells.stopped() => return,
         };
         if outcome.is_ok() {
@@ -155,7 +184,7 @@ async fn further(gateway: &Arc<Gateway>, id: &ExecutionId, incident: &IncidentId
         return Ok(Further::Ended);
     };
     match &execution.state {
-        ExecutionState::Ready => begin(gateway, &case, &execution).await,
+        ExecutionState::Ready => begin(gateway, Some(&case), &execution).await,
         ExecutionState::Running { .. } => await_shim(gateway, &execution, None).await,
         ExecutionState::Done { .. } | ExecutionState::Unknown { .. } => look(gateway, &execution).await,
         ExecutionState::CalledOff { .. }
@@ -175,8 +204,8 @@ async fn load(gateway: &Arc<Gateway>, incident: &IncidentId) -> Result<Option<Ca
     ledger::case_of(&mut read, incident).await
 }
 
-/// Begins a ready execution, if all that allowed it still holds.
-async fn begin(gateway: &Arc<Gateway>, case: &Case, execution: &Execution) -> Result<Further, String> {
+/// Begins a ready execution, if all that allowed it still holds. A substitution needs its `case`, for the packet.
+async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Execution) -> Result<Further, String> {
     let in_force = gateway.in_force();
     // The newest snapshot if it is young enough, else one look; no answer is no recovery.
     let fresh_for = in_force.config.gate.schedule.interval * 2;
@@ -222,7 +251,11 @@ async fn begin(gateway: &Arc<Gateway>, case: &Case, execution: &Execution) -> Re
                     Ok::<_, std::convert::Infallible>(incident::begin(case, &name, invocation.clone(), facts))
                 };
                 let Ok(step) = entry.apply(tx, case, health.as_ref(), &begun).await?;
-                Ok(step.case.execution.is_some_and(|one| matches!(one.state, ExecutionState::Running { .. })))
+                // Running under this very folder: whatever else runs was not begun here.
+                let ours = |one: Execution| {
+                    matches!(one.state, ExecutionState::Running { .. }) && one.run.as_deref() == Some(name.as_str())
+                };
+                Ok(step.case.execution.is_some_and(ours))
             })
         })
         .await;
@@ -259,7 +292,7 @@ fn command_of(in_force: &super::InForce, execution: &Execution) -> Option<Prepar
     }
 }
 
-fn spec_of(gateway: &Gateway, case: &Case, execution: &Execution, command: &PreparedCommand) -> CommandSpec {
+fn spec_of(gateway: &Gateway, case: Option<&Case>, execution: &Execution, command: &PreparedCommand) -> CommandSpec {
     const ALWAYS: [&str; 3] = ["PATH", "HOME", "LANG"];
     let names: std::collections::BTreeSet<&str> =
         ALWAYS.into_iter().chain(command.env.iter().map(String::as_str)).collect();
@@ -268,7 +301,7 @@ fn spec_of(gateway: &Gateway, case: &Case, execution: &Execution, command: &Prep
     let mut spec = CommandSpec::new(command.argv.clone(), env);
     spec.timeout = command.timeout;
     spec.output_limit_bytes = command.output_limit;
-    if let Action::Substitute(who) = &execution.action {
+    if let (Action::Substitute(who), Some(case)) = (&execution.action, case) {
         spec.packet = Some(packet(case, execution, who.as_str()).into_bytes());
     }
     spec

@@ -10,11 +10,11 @@
 //!
 //! **Not all at the same instant.** 4,096 probes begun at once on a busy machine wait for *our* processor, and their
 //! deadlines run meanwhile: healthy agents would look silent. So at most [`YOUNG_MAX`] probes are in
-//! their first tenth of a second; the silent ones leave these places quickly, so that even a
+//! their first twentieth of a second; the silent ones leave these places quickly, so that even a
 //! fleet without any answer is begun at 2,560 probes a second.
 //!
-//! **How many connections are kept.** What the slots leave of the budget; beyond that, gateways are asked on a
-//! new connection each time. The first addresses in alphabetical order keep theirs, so that it is the same ones
+//! **How many connections are kept.** [`KEPT_MAX`], or less if the slots leave less of the budget; beyond that, gateways
+//! are asked on a new connection each time, so that a large fleet does not hold memory for being asked now and then. The first addresses in alphabetical order keep theirs, so that it is the same ones
 //! every time.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -34,9 +34,12 @@ use super::systemd::Systemd;
 use crate::pool::{AgentName, Timestamp};
 
 /// Probes at a time that have neither ended nor been under way for [`YOUNG_FOR`].
-const YOUNG_MAX: usize = 256;
+const YOUNG_MAX: usize = 128;
 /// After this a probe waits for the other side, and costs us a slot but no work.
-const YOUNG_FOR: Duration = Duration::from_millis(100);
+const YOUNG_FOR: Duration = Duration::from_millis(50);
+/// Connections that are kept from sweep to sweep, at most. One costs 27 KiB of memory for as long as it is kept, a
+/// new one a tenth of a millisecond in each sweep.
+const KEPT_MAX: usize = 128;
 
 /// Tells the time; the gateway's clock in earnest.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -164,7 +167,7 @@ impl Sweeper {
         tell: &(dyn Fn(usize) + Sync),
     ) -> BTreeMap<&'a str, Timed<GatewayAnswer>> {
         let slots = self.budget.slots.min(urls.len()).max(1);
-        let kept = origins_to_keep(urls, self.budget.for_probes.saturating_sub(slots));
+        let kept = origins_to_keep(urls, self.budget.for_probes.saturating_sub(slots).min(KEPT_MAX));
         let mut order: Vec<(&'a str, usize)> = urls.iter().map(|(url, agents)| (*url, *agents)).collect();
         {
             let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);

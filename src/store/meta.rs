@@ -1,6 +1,10 @@
 //! The few facts of which there is one: the hold, the generation, what was imported.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
 
 use super::error::StoreError;
 use super::row::{self, sql};
@@ -24,6 +28,25 @@ pub struct Hold {
     pub by: String,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// All facts; a transaction reads them once, however many jobs it holds. There are only a few.
+pub async fn all(tx: &mut Tx) -> Result<Arc<BTreeMap<String, String>>, StoreError> {
+    if let Some(known) = &tx.meta {
+        return Ok(Arc::clone(known));
+    }
+    let mut all = BTreeMap::new();
+    for row in sql("SELECT key, value FROM meta").fetch_all(&mut tx.connection).await? {
+        all.insert(row.try_get(0)?, row.try_get(1)?);
+    }
+    let all = Arc::new(all);
+    tx.meta = Some(Arc::clone(&all));
+    Ok(all)
+}
+
+/// The hold in force by [`all`] facts, if there is one.
+pub fn hold_in(all: &BTreeMap<String, String>) -> Result<Option<Hold>, StoreError> {
+    all.get(key::HOLD).map(|value| from_json("meta", "value", key::HOLD, value)).transpose()
 }
 
 /// The hold in force, if there is one.
@@ -67,12 +90,14 @@ pub async fn get(db: &mut impl Reads, key: &str) -> Result<Option<String>, Store
 pub async fn set(tx: &mut Tx, key: &str, value: &str) -> Result<(), StoreError> {
     let upsert = sql("INSERT INTO meta (key, value) VALUES ($1, $2)
          ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+    tx.meta = None;
     tx.execute(upsert.bind(key.to_owned()).bind(value.to_owned())).await?;
     Ok(())
 }
 
 /// Removes a key.
 pub async fn remove(tx: &mut Tx, key: &str) -> Result<(), StoreError> {
+    tx.meta = None;
     tx.execute(sql("DELETE FROM meta WHERE key = $1").bind(key.to_owned())).await?;
     Ok(())
 }

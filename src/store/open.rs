@@ -21,10 +21,13 @@ pub struct OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { busy_timeout: Duration::from_secs(5), readers: 3 }
+        Self { busy_timeout: Duration::from_secs(5), readers: 2 }
     }
 }
 
+/// Pages that a reading connection keeps, in KiB (negative, as SQLite wants it). The system keeps the file in memory
+/// already; what every reader keeps besides is memory for little.
+const READER_CACHE: &str = "-256";
 /// How long a closing store waits for reads that are under way.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -134,6 +137,7 @@ impl Reader {
             .filename(path)
             .read_only(true)
             .busy_timeout(options.busy_timeout)
+            .pragma("cache_size", READER_CACHE)
             .disable_statement_logging();
         let pool = SqlitePoolOptions::new()
             .max_connections(options.readers.max(1))

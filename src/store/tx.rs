@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteConnection;
@@ -17,6 +20,8 @@ pub struct Tx {
     /// The journal's last entry as this transaction sees it, so that a group of jobs reads it
     /// once. The writer forgets it at every begin and at every rollback, also of a savepoint.
     pub(super) journal_head: Option<Head>,
+    /// The table `meta` as this transaction sees it, for the same reason and for as long.
+    pub(super) meta: Option<Arc<BTreeMap<String, String>>>,
 }
 
 /// A reader's transaction: all its answers are of one moment. Holding one for long keeps the
@@ -51,6 +56,17 @@ mod sealed {
 }
 
 impl Tx {
+    /// Over `connection`, knowing nothing yet.
+    pub(super) fn new(connection: SqliteConnection) -> Self {
+        Self { connection, journal_head: None, meta: None }
+    }
+
+    /// Forgets what was read: it may not hold any more.
+    pub(super) fn forget(&mut self) {
+        self.journal_head = None;
+        self.meta = None;
+    }
+
     /// Runs a statement; tells how many rows it touched.
     pub(crate) async fn execute(&mut self, statement: Sql) -> Result<u64, StoreError> {
         Ok(statement.execute(&mut self.connection).await?.rows_affected())

@@ -244,7 +244,7 @@ impl Task {
         };
         let alone = jobs.len() == 1;
         let begin = if alone { "BEGIN IMMEDIATE" } else { "BEGIN IMMEDIATE; SAVEPOINT job" };
-        tx.journal_head = None;
+        tx.forget();
         if let Err(error) = tx.execute(sql(begin)).await {
             self.roll_back().await;
             settle_all(jobs, error);
@@ -262,7 +262,7 @@ impl Task {
                     if last { None } else { tx.execute(sql("RELEASE SAVEPOINT job; SAVEPOINT job")).await.err() }
                 }
                 Err(error) => {
-                    tx.journal_head = None;
+                    tx.forget();
                     job.settle(Err(error));
                     if alone { None } else { tx.execute(sql("ROLLBACK TO SAVEPOINT job")).await.err() }
                 }
@@ -295,7 +295,7 @@ impl Task {
     async fn connected(&mut self) -> Result<&mut Tx, StoreError> {
         let tx = match self.tx.take() {
             Some(tx) => tx,
-            None => Tx { connection: self.options.connect().await?, journal_head: None },
+            None => Tx::new(self.options.connect().await?),
         };
         Ok(self.tx.insert(tx))
     }
@@ -304,7 +304,7 @@ impl Task {
     /// dropped, which rolls back as well.
     async fn roll_back(&mut self) {
         let Some(tx) = self.tx.as_mut() else { return };
-        tx.journal_head = None;
+        tx.forget();
         if let Err(error) = sql("ROLLBACK").execute(&mut tx.connection).await
             && !no_transaction(&error)
         {
