@@ -2,11 +2,16 @@
 //!
 //! Built with the feature `failpoints`, a process that has `LAZARUS_FAIL_POINT=name` in its
 //! environment kills itself with SIGKILL, as a crash or the kernel would, when it comes to
-//! `fail_point!("name")`; with `name:3`, when it comes there the third time. Without the feature
-//! the macro expands to nothing, so no release build knows the variable.
+//! `fail_point!("name")`; with `name:3`, when it comes there the third time. With
+//! `LAZARUS_FAIL_POINT_LOG=file` it adds the name of each point that it comes to as a line to that
+//! file, so that a test knows which there are. Without the feature the macro expands to nothing, so
+//! no release build knows the variables.
 
 /// The variable that names the point at which this process is to die.
 pub const FAIL_POINT_VARIABLE: &str = "LAZARUS_FAIL_POINT";
+
+/// The variable that names the file in which each point that is come to leaves its name.
+pub const FAIL_POINT_LOG_VARIABLE: &str = "LAZARUS_FAIL_POINT_LOG";
 
 /// A place where a test may let the process die; nothing at all without the feature `failpoints`.
 #[cfg(feature = "failpoints")]
@@ -25,44 +30,59 @@ macro_rules! fail_point {
 }
 
 #[cfg(feature = "failpoints")]
-pub use armed::{hit, setting};
+pub use armed::{hit, settings};
 
 #[cfg(feature = "failpoints")]
 mod armed {
+    use std::fs::File;
+    use std::io::Write as _;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use super::FAIL_POINT_VARIABLE;
+    use super::{FAIL_POINT_LOG_VARIABLE, FAIL_POINT_VARIABLE};
 
-    /// What the variable says, read once.
+    /// What the variables say, read once.
     struct Armed {
-        setting: String,
+        settings: Vec<(&'static str, String)>,
         name: String,
         hits_left: AtomicU64,
+        log: Option<File>,
     }
 
-    fn armed() -> Option<&'static Armed> {
-        static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
-        #[expect(clippy::disallowed_methods, reason = "a test's switch, absent from release builds")]
-        fn read() -> Option<Armed> {
-            let setting = std::env::var(FAIL_POINT_VARIABLE).ok()?;
-            let (name, hits) = match setting.rsplit_once(':') {
-                Some((name, hits)) => (name.to_owned(), hits.parse().unwrap_or(1)),
-                None => (setting.clone(), 1),
-            };
-            Some(Armed { setting, name, hits_left: AtomicU64::new(hits) })
-        }
-        ARMED.get_or_init(read).as_ref()
+    fn armed() -> &'static Armed {
+        static ARMED: OnceLock<Armed> = OnceLock::new();
+        ARMED.get_or_init(read)
     }
 
-    /// The variable's value as this process got it, to be passed on to a shim.
-    pub fn setting() -> Option<&'static str> {
-        armed().map(|armed| armed.setting.as_str())
+    #[expect(clippy::disallowed_methods, reason = "a test's switches, absent from release builds")]
+    fn read() -> Armed {
+        let settings: Vec<_> = [FAIL_POINT_VARIABLE, FAIL_POINT_LOG_VARIABLE]
+            .into_iter()
+            .filter_map(|variable| Some((variable, std::env::var(variable).ok()?)))
+            .collect();
+        let of = |name| settings.iter().find(|(variable, _)| *variable == name).map(|(_, value)| value.as_str());
+        let point = of(FAIL_POINT_VARIABLE).unwrap_or_default();
+        let (name, hits) = match point.rsplit_once(':') {
+            Some((name, hits)) => (name, hits.parse().unwrap_or(1)),
+            None => (point, 1),
+        };
+        let name = name.to_owned();
+        let log = of(FAIL_POINT_LOG_VARIABLE).and_then(|log| File::options().append(true).create(true).open(log).ok());
+        Armed { settings, name, hits_left: AtomicU64::new(hits), log }
+    }
+
+    /// The variables as this process got them, to be passed on to a shim.
+    pub fn settings() -> &'static [(&'static str, String)] {
+        &armed().settings
     }
 
     /// Dies here, if this is the point and the hit that the variable names.
     pub fn hit(name: &str) {
-        let Some(armed) = armed() else { return };
+        let armed = armed();
+        if let Some(mut log) = armed.log.as_ref() {
+            // One write a line: several processes write to it.
+            let _ = log.write_all(format!("{name}\n").as_bytes());
+        }
         if armed.name != name || armed.hits_left.fetch_sub(1, Ordering::SeqCst) != 1 {
             return;
         }

@@ -91,8 +91,9 @@ impl Channel for Terminal {
             // A blank line after each: at 3 a.m. one must see where a message ends.
             match self.write(format!("{}\n\n", message.text.trim_end())).await {
                 Ok(()) => Delivery::Delivered { remote_id: None },
+                // The next start has another output: what is due waits for that.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                    Delivery::Gone { why: "the daemon's output was closed".into() }
+                    Delivery::Retry { after: AGAIN, why: "the daemon's output was closed".into() }
                 }
                 Err(error) => Delivery::Retry { after: AGAIN, why: format!("writing to the daemon's output: {error}") },
             }
@@ -274,7 +275,7 @@ mod tests {
     #[tokio::test]
     async fn an_output_that_fails_or_blocks_is_told() {
         let closed = Terminal::new(Box::new(Failing(ErrorKind::BrokenPipe))).unwrap();
-        assert!(matches!(closed.deliver(message("x")).await, Delivery::Gone { .. }));
+        assert!(matches!(closed.deliver(message("x")).await, Delivery::Retry { .. }));
         let full = Terminal::new(Box::new(Failing(ErrorKind::StorageFull))).unwrap();
         assert!(matches!(full.deliver(message("x")).await, Delivery::Retry { .. }));
         let (release, held) = sync_channel(0);

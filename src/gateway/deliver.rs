@@ -19,6 +19,9 @@ const TOGETHER: u32 = 50;
 /// Sends what is due on `channel`; tells how many messages.
 pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel) -> Result<usize, StoreError> {
     let mut sent = 0;
+    if !gateway.in_force().config.gate.channels.terminal.enabled {
+        return Ok(sent);
+    }
     loop {
         let now = gateway.clock.now();
         let rows = {

@@ -47,8 +47,8 @@ impl Watchdog {
         while !gateway.bells.is_stopping() {
             let schedule = &gateway.in_force().config.gate.schedule;
             let patience = schedule.interval * SWEEPS_MISSED_MAX + schedule.probe_deadline;
-            let last = gateway.status.sweep().map_or(gateway.status.started_at, |sweep| sweep.begun.plus(sweep.took));
-            if gateway.clock.now().since(last) <= patience {
+            let last = gateway.status.sweep().map_or(Duration::ZERO, |sweep| sweep.ended);
+            if gateway.clock.elapsed().saturating_sub(last) <= patience {
                 notify(&[sd_notify::NotifyState::Watchdog]);
             }
             tokio::select! {

@@ -107,7 +107,7 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<usize, StoreError> {
         }
         // Each sends its job to the writer when it is first polled, in order; the writer commits
         // what waits together.
-        let outcomes = join_all(rows.iter().map(|row| work_off(gateway, row))).await;
+        let outcomes = join_all(rows.iter().map(|row| work_off(gateway, row, Counted::NotYet))).await;
         worked += outcomes.len();
         let mut plan = false;
         for outcome in outcomes {
@@ -130,20 +130,32 @@ pub async fn leftovers(gateway: &Arc<Gateway>) -> Result<usize, StoreError> {
             store::inbox::pending(&mut read, 1).await?
         };
         let Some(row) = rows.pop() else { return Ok(worked) };
-        let id = row.id.clone();
-        let failed =
-            gateway.store.write(move |tx| Box::pin(async move { store::inbox::fail_attempt(tx, &id).await })).await?;
-        if failed.set_aside {
-            set_aside(gateway, &row, "the daemon died three times while working on it").await?;
-        } else {
-            work_off(gateway, &row).await?;
+        let died = "the daemon died three times while working on it";
+        if !count_failure(gateway, &row, died.into(), Counted::NotYet).await? {
+            let worked_off = work_off(gateway, &row, Counted::Already).await;
+            if worked_off.is_err() {
+                // The disk's fault, not the input's, and no death either.
+                let id = row.id.clone();
+                gateway
+                    .store
+                    .write(move |tx| Box::pin(async move { store::inbox::forgive_attempt(tx, &id).await }))
+                    .await?;
+            }
+            worked_off?;
         }
         worked += 1;
     }
 }
 
+/// Whether this attempt was counted before it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counted {
+    Already,
+    NotYet,
+}
+
 /// Works one input off; tells whether cases want to be planned anew for it.
-async fn work_off(gateway: &Arc<Gateway>, row: &InputRow) -> Result<bool, StoreError> {
+async fn work_off(gateway: &Arc<Gateway>, row: &InputRow, counted: Counted) -> Result<bool, StoreError> {
     let (job, input) = (Arc::clone(gateway), row.clone());
     fail_point!("inbox.before_handled");
     match gateway.store.write(move |tx| Box::pin(async move { handle(tx, &job, &input).await })).await {
@@ -154,14 +166,7 @@ async fn work_off(gateway: &Arc<Gateway>, row: &InputRow) -> Result<bool, StoreE
         }
         Err(error) if is_the_works_own(&error) => {
             tracing::error!(input = row.id, error = %chain(&error), "an input could not be worked off");
-            let id = row.id.clone();
-            let failed = gateway
-                .store
-                .write(move |tx| Box::pin(async move { store::inbox::fail_attempt(tx, &id).await }))
-                .await?;
-            if failed.set_aside {
-                set_aside(gateway, row, &chain(&error)).await?;
-            }
+            count_failure(gateway, row, chain(&error), counted).await?;
             Ok(false)
         }
         // The disk, not the input: it stays, and is tried again.
@@ -193,14 +198,36 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Tells its sender and everybody that an input was set aside; `inbox retry` runs it again.
-async fn set_aside(gateway: &Arc<Gateway>, row: &InputRow, why: &str) -> Result<(), StoreError> {
-    let reply = Reply::SetAside { id: row.id.clone() };
-    let told = Alarm::InputSetAside { id: InputId(row.id.clone()), why: why.to_owned() };
-    speak::raise(gateway, told).await?;
-    let answer = Answer { outcome: reply.kind(), text: reply.text(&gateway.setting(None), gateway.clock.now()) };
-    gateway.waiting.answer(&row.id, &answer);
-    Ok(())
+/// Counts a failed attempt. The third sets the input aside, with the alarm in the same transaction,
+/// and its sender is told; `inbox retry` runs it again. Tells whether it was set aside.
+async fn count_failure(
+    gateway: &Arc<Gateway>,
+    row: &InputRow,
+    why: String,
+    counted: Counted,
+) -> Result<bool, StoreError> {
+    let (job, id) = (Arc::clone(gateway), row.id.clone());
+    let counting = gateway.store.write(move |tx| {
+        Box::pin(async move {
+            if counted == Counted::Already {
+                store::inbox::forgive_attempt(tx, &id).await?;
+            }
+            let failed = store::inbox::fail_attempt(tx, &id).await?;
+            if failed.set_aside {
+                let told = Alarm::InputSetAside { id: InputId(id), why };
+                speak::alarm(tx, &job, &told, job.clock.now()).await?;
+            }
+            Ok(failed.set_aside)
+        })
+    });
+    let set_aside = counting.await?;
+    if set_aside {
+        gateway.bells.deliver.notify_one();
+        let reply = Reply::SetAside { id: row.id.clone() };
+        let answer = Answer { outcome: reply.kind(), text: reply.text(&gateway.setting(None), gateway.clock.now()) };
+        gateway.waiting.answer(&row.id, &answer);
+    }
+    Ok(set_aside)
 }
 
 /// One input: who, what, may they, and what becomes of it, all in one transaction.

@@ -6,54 +6,71 @@
 
 use std::sync::Arc;
 
-use super::{Gateway, ledger, speak};
+use super::{Gateway, inbox, ledger, speak};
 use crate::incident::{self, Step};
-use crate::pool::AgentName;
-use crate::store::{self, StoreError};
+use crate::store::{self, StoreError, Tx};
 use crate::wording::Alarm;
 
 /// A wall clock that differs by more than this from what passed was set by somebody; less is the
 /// time service at work.
 const JUMP_LEAST_MS: u64 = 5_000;
 
-/// Compares the clocks. Runs before each sweep and each planning.
+/// Compares the clocks. Runs before each sweep, each planning and each execution.
 pub async fn notice(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
     let _one_at_a_time = gateway.jumping.lock().await;
     let ahead_ms = gateway.clock.ahead_ms();
-    if ahead_ms.unsigned_abs() > JUMP_LEAST_MS {
-        move_deadlines(gateway, ahead_ms).await?;
-        gateway.watches.clock_jumped(ahead_ms);
-        gateway.watches.break_off();
+    if ahead_ms.unsigned_abs() <= JUMP_LEAST_MS {
         gateway.clock.anchor();
-        speak::raise(gateway, Alarm::ClockJumped { by_ms: ahead_ms }).await?;
-    } else {
-        gateway.clock.anchor();
+        return Ok(());
     }
-    Ok(())
+    move_deadlines(gateway, ahead_ms, Anchor::Now).await?;
+    speak::raise(gateway, Alarm::ClockJumped { by_ms: ahead_ms }).await
 }
 
-/// Every open case's deadlines keep the time they had left.
-pub(super) async fn move_deadlines(gateway: &Arc<Gateway>, by_ms: i64) -> Result<(), StoreError> {
-    let open: Vec<AgentName> = {
-        let mut read = gateway.store.read().await?;
-        store::incidents::open(&mut read).await?.into_iter().map(|row| row.agent).collect()
-    };
-    for slice in open.chunks(store::SLICE as usize) {
-        let (job, agents) = (Arc::clone(gateway), slice.to_vec());
-        gateway
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let entry = ledger::Entry::open(tx, &job).await?;
-                    for agent in &agents {
-                        if let Some(case) = ledger::open_case_of(tx, agent).await? {
-                            entry.quietly(tx, case, |case| Step::quiet(incident::deadlines_moved(case, by_ms))).await?;
-                        }
-                    }
-                    Ok(())
-                })
-            })
-            .await?;
+/// Whether the wall clock is so far from the gateway's time that deadlines are still to be moved.
+pub fn is_due(gateway: &Gateway) -> bool {
+    gateway.clock.ahead_ms().unsigned_abs() > JUMP_LEAST_MS
+}
+
+/// Whether the gateway's time is set, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    /// Yes: the clock jumped under the running daemon.
+    Now,
+    /// It was right from the start: the clock was set while the daemon was down.
+    AlreadyRight,
+}
+
+/// Every open case's deadlines, what waits in the inbox and what is due keep the time they had left.
+/// In one job of the one writer, and the gateway's time with it, so that nothing is judged by moved
+/// deadlines and the old time, or the other way round.
+pub async fn move_deadlines(gateway: &Arc<Gateway>, by_ms: i64, anchor: Anchor) -> Result<(), StoreError> {
+    let job = Arc::clone(gateway);
+    gateway.store.write(move |tx| Box::pin(async move { moved(tx, &job, by_ms, anchor).await })).await
+}
+
+async fn moved(tx: &mut Tx, gateway: &Arc<Gateway>, by_ms: i64, anchor: Anchor) -> Result<(), StoreError> {
+    let entry = ledger::Entry::open(tx, gateway).await?;
+    for row in store::incidents::open(tx).await? {
+        let moved = match ledger::open_case_of(tx, &row.agent).await {
+            Ok(Some(case)) => entry.quietly(tx, case, |case| Step::quiet(incident::deadlines_moved(case, by_ms))).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match moved {
+            // A damaged case keeps its old deadlines; it must not keep everybody else's (invariant 13).
+            Err(error) if inbox::is_the_works_own(&error) => {
+                tracing::error!(agent = row.agent.as_str(), error = inbox::chain(&error), "a deadline cannot be moved");
+            }
+            moved => moved?,
+        }
+    }
+    store::inbox::move_waiting(tx, by_ms).await?;
+    store::messages::move_due(tx, by_ms).await?;
+    if anchor == Anchor::Now {
+        gateway.watches.clock_jumped(by_ms);
+        gateway.watches.break_off();
+        gateway.clock.anchor();
     }
     Ok(())
 }

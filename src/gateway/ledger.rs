@@ -53,7 +53,8 @@ impl Entry {
 
     /// Lets requests expire in this job, unless an input that may hold a vote still waits.
     pub async fn let_expire(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
-        self.expiry_waits = store::inbox::has_earlier_unhandled(tx, self.now).await?;
+        self.expiry_waits =
+            super::jump::is_due(&self.gateway) || store::inbox::has_earlier_unhandled(tx, self.now).await?;
         Ok(())
     }
 
@@ -117,6 +118,7 @@ impl Entry {
             mode: member.mode,
             health,
             healthy_since,
+            seen_at: watch.as_ref().map_or(self.now, |watch| watch.probed_at),
             last_healthy_at: watch.and_then(|watch| watch.last_healthy_at),
             can_restart: member.restart.is_some(),
             can_substitute: self.in_force.can_substitute(),

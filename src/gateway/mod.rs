@@ -57,6 +57,9 @@ use crate::store::Store;
 use crate::store::meta::Hold;
 use crate::wording::{HoldInfo, Setting};
 
+/// Looks of verifications that are under way at the same time.
+const LOOKS_MAX: usize = 64;
+
 /// What all tasks are given: the store, the clocks, the ids, the files in force.
 pub struct Gateway {
     /// The truth.
@@ -83,11 +86,15 @@ pub struct Gateway {
     pub has_manager: bool,
     /// Who the daemon itself is on this machine.
     pub own_uid: u32,
-    observing: bool,
+    /// `--observe`: not to be undone by a file.
+    observe: bool,
     in_force: RwLock<Arc<InForce>>,
     /// The hold as the newest job saw it; for texts only, decisions read the store.
     hold_seen: RwLock<Option<Hold>>,
     waiting: inbox::Waiting,
+    /// Looks of verifications at the same time: after a mass death they must not become a storm of
+    /// probes that makes the living look dead.
+    looks: tokio::sync::Semaphore,
     /// One at a time compares the clocks.
     jumping: tokio::sync::Mutex<()>,
 }
@@ -120,7 +127,6 @@ impl Gateway {
     /// Puts the parts together; nothing runs yet.
     pub fn new(parts: Parts) -> Arc<Self> {
         let now = parts.clock.now();
-        let observing = parts.observe || parts.config.gate.observe;
         Arc::new(Self {
             store: parts.store,
             clock: parts.clock,
@@ -134,10 +140,11 @@ impl Gateway {
             environment: parts.environment,
             has_manager: parts.has_manager,
             own_uid: parts.own_uid,
-            observing,
+            observe: parts.observe,
             in_force: RwLock::new(Arc::new(InForce::new(parts.config, parts.has_manager))),
             hold_seen: RwLock::default(),
             waiting: inbox::Waiting::default(),
+            looks: tokio::sync::Semaphore::new(LOOKS_MAX),
             jumping: tokio::sync::Mutex::default(),
         })
     }
@@ -168,13 +175,13 @@ impl Gateway {
         Setting {
             zone: gate.timezone.clone(),
             issue: gate.issue,
-            observing: self.observing,
+            observing: self.observing(),
             hold: hold.map(|hold| HoldInfo { by: hold.by.clone(), since: hold.since, reason: hold.reason.clone() }),
         }
     }
 
-    /// Whether nothing is ever executed in this run.
+    /// Whether nothing is executed: in this run, or by the file in force.
     pub fn observing(&self) -> bool {
-        self.observing
+        self.observe || self.in_force().config.gate.observe
     }
 }

@@ -34,6 +34,7 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<Option<Timestamp>, StoreErro
         let mut read = gateway.store.read().await?;
         store::incidents::open(&mut read).await?.into_iter().map(|row| row.agent).collect()
     };
+    fail_point!("plan.before");
     let in_force = gateway.in_force();
     let dead = in_force
         .members()
@@ -44,7 +45,13 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<Option<Timestamp>, StoreErro
     for slice in all.chunks(SLICE) {
         let due = match plan_together(gateway, slice).await {
             Err(error) if inbox::is_the_works_own(&error) => plan_one_by_one(gateway, slice).await?,
-            planned => planned?,
+            planned => {
+                let due = planned?;
+                for agent in slice {
+                    gateway.status.settle(&format!("plan: {agent}"));
+                }
+                due
+            }
         };
         next = [next, due].into_iter().flatten().min();
     }

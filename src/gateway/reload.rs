@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use super::in_force::{InForce, people_of};
 use super::{Gateway, TaskName, ledger, speak};
 use crate::approval::{People, PersonId};
+use crate::config::gate::Gate;
 use crate::config::{self, Config, Lookup, Users};
 use crate::store::StoreError;
 use crate::wording::Alarm;
@@ -65,9 +66,9 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<bool, StoreError> {
     .await;
     match loaded {
         Ok((Ok(loaded), _)) => {
-            let changes = config::diff(&old.config, &loaded.config);
+            let changes = config::diff(&old.config, &loaded.config).into_iter().map(from_when).collect::<Vec<_>>();
             let new = InForce::new(loaded.config, gateway.has_manager);
-            take_over(gateway, &old.people, new).await?;
+            take_over(gateway, &old.people, new, Revocations::OfThoseWhoLeftEnd).await?;
             gateway.status.set_stale_config(None);
             gateway.status.settle("reload");
             if !changes.is_empty() {
@@ -80,8 +81,13 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<bool, StoreError> {
             let count = u32::try_from(problems.errors().count()).unwrap_or(u32::MAX);
             if let Some(seen) = people {
                 let left = seen.narrow(&old.config.gate.people);
-                let narrowed = InForce::with_people(old.config.clone(), people_of(&left), gateway.has_manager);
-                take_over(gateway, &old.people, narrowed).await?;
+                let people = people_of(&left);
+                // The narrowed list is the one to be narrowed next, so that a second broken file gives nothing back.
+                let gate = Gate { people: left, ..Gate::clone(&old.config.gate) };
+                let mut config = old.config.clone();
+                config.gate = Arc::new(gate);
+                let narrowed = InForce::with_people(config, people, gateway.has_manager);
+                take_over(gateway, &old.people, narrowed, Revocations::Stay).await?;
             }
             gateway.status.set_stale_config(Some(first.clone()));
             let alarm = Alarm::ReloadFailed { problem: first, problems: count };
@@ -98,8 +104,40 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<bool, StoreError> {
     }
 }
 
+/// Keys that are read once, at the start.
+const FROM_THE_NEXT_START: [&str; 8] = [
+    "store",
+    "socket",
+    "import_state",
+    "log",
+    "schedule.probe_deadline",
+    "schedule.concurrency",
+    "schedule.systemctl",
+    "channels.terminal.input",
+];
+
+/// A change, and whether it waits for the next start: nobody is told that something is in force that is not.
+fn from_when(change: String) -> String {
+    let waits = FROM_THE_NEXT_START.iter().any(|key| change.trim_start_matches('`').starts_with(key));
+    if waits { format!("{change} (from the next start on)") } else { change }
+}
+
+/// What becomes of `revoke`s at a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Revocations {
+    /// The file is broken: it can take away, and give nothing back.
+    Stay,
+    /// The file is right, and whoever has left it has left.
+    OfThoseWhoLeftEnd,
+}
+
 /// Puts `new` in force, and says who is out by it and which mission nobody approves any more.
-async fn take_over(gateway: &Arc<Gateway>, before: &People, new: InForce) -> Result<(), StoreError> {
+async fn take_over(
+    gateway: &Arc<Gateway>,
+    before: &People,
+    new: InForce,
+    revocations: Revocations,
+) -> Result<(), StoreError> {
     let gone: Vec<PersonId> =
         before.iter().map(|person| person.id.clone()).filter(|id| new.people.get(id).is_none()).collect();
     let orphaned_before: BTreeSet<_> = new.missions_without_approvers(before).into_iter().collect();
@@ -110,17 +148,19 @@ async fn take_over(gateway: &Arc<Gateway>, before: &People, new: InForce) -> Res
         .collect();
     let known: BTreeSet<PersonId> = new.people.iter().map(|person| person.id.clone()).collect();
     gateway.put_in_force(new);
-    // Whoever was revoked and has left the file is forgotten: they may come back by it.
-    gateway
-        .store
-        .write(move |tx| {
-            Box::pin(async move {
-                let revoked = ledger::revoked(tx).await?;
-                let left: BTreeSet<PersonId> = revoked.intersection(&known).cloned().collect();
-                if left == revoked { Ok(()) } else { ledger::set_revoked(tx, &left).await }
+    if revocations == Revocations::OfThoseWhoLeftEnd {
+        // Whoever was revoked and has left the file is forgotten: they may come back by it.
+        gateway
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let revoked = ledger::revoked(tx).await?;
+                    let left: BTreeSet<PersonId> = revoked.intersection(&known).cloned().collect();
+                    if left == revoked { Ok(()) } else { ledger::set_revoked(tx, &left).await }
+                })
             })
-        })
-        .await?;
+            .await?;
+    }
     for person in gone {
         speak::raise(gateway, Alarm::PersonRevoked { person, by: None }).await?;
     }

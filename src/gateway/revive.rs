@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::ledger::{self, Entry};
-use super::{Gateway, PreparedCommand, TaskName, speak, verify};
+use super::{Gateway, PreparedCommand, TaskName, jump, speak, verify};
 use crate::approval::Action;
 use crate::incident::{self, Case, Conclusion, Execution, ExecutionId, ExecutionState};
 use crate::pool::IncidentId;
@@ -42,10 +42,27 @@ const FOLDER_TRIES: u32 = 100;
 /// processes on this machine at once. The others stay ready, and are checked again when it is their turn.
 const COMMANDS_MAX: usize = 64;
 
+/// Errors in a row after which people are told that an execution is stuck.
+const STUCK_AFTER: u32 = 5;
+/// The longest pause between two tries of a stuck execution.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
 /// The executions that have their routine.
 pub struct Attended {
     ids: Mutex<HashSet<String>>,
     commands: Semaphore,
+}
+
+/// An execution that has its routine, until that ends in whatever way.
+struct Attending<'a> {
+    attended: &'a Attended,
+    id: &'a str,
+}
+
+impl Drop for Attending<'_> {
+    fn drop(&mut self) {
+        self.attended.end(self.id);
+    }
 }
 
 impl Default for Attended {
@@ -88,8 +105,9 @@ pub async fn step(
         };
         let (execution, incident) = (ExecutionId(row.id), IncidentId(row.incident_id));
         routines.spawn(async move {
+            let attending = Attending { attended: &attended, id: &execution.0 };
             carry(&gateway, &attended, &execution, &incident, fresh).await;
-            attended.end(&execution.0);
+            drop(attending);
             // Another one may have become ready while this one stood in its list.
             gateway.bells.committed();
         });
@@ -143,6 +161,7 @@ async fn carry(
         turn = attended.commands.acquire() => turn.ok(),
         () = gateway.bells.stopped() => return,
     };
+    let mut errors = 0;
     let mut fresh = fresh.filter(|execution| execution.action == Action::Restart);
     loop {
         let next = async {
@@ -157,19 +176,44 @@ async fn carry(
         };
         if outcome.is_ok() {
             drop(turn.take());
+            errors = 0;
         }
         match outcome {
             Ok(Further::Goes) => gateway.bells.deliver.notify_one(),
             Ok(Further::Ended) => return,
             Err(error) => {
+                drop(turn.take());
+                errors += 1;
                 tracing::error!(execution = id.0, error = error, "an execution waits");
-                gateway.status.task(TaskName::Revive, false, error, gateway.clock.now());
+                gateway.status.task(TaskName::Revive, false, error.clone(), gateway.clock.now());
+                if errors == STUCK_AFTER {
+                    tell_stuck(gateway, incident, error).await;
+                }
+                let pause = PAUSE.saturating_mul(1 << errors.min(6)).min(PAUSE_MAX);
                 tokio::select! {
-                    () = tokio::time::sleep(PAUSE) => {}
+                    () = tokio::time::sleep(pause) => {}
                     () = gateway.bells.stopped() => return,
                 }
             }
         }
+    }
+}
+
+/// An execution fails again and again for a reason of its own (a damaged row, a promise that its step
+/// would break): people are told once.
+async fn tell_stuck(gateway: &Arc<Gateway>, incident: &IncidentId, what: String) {
+    let agent = {
+        let Ok(mut read) = gateway.store.read().await else { return };
+        match store::incidents::load(&mut read, &incident.0).await {
+            Ok(Some(row)) => row.agent,
+            Ok(None) | Err(_) => return,
+        }
+    };
+    let alarm = Alarm::BrokenPromise { agent, what };
+    if gateway.status.raise(format!("execution: {}", incident.0), alarm.clone(), gateway.clock.now())
+        && let Err(error) = speak::raise(gateway, alarm).await
+    {
+        tracing::error!(error = %error, "an alarm could not be recorded");
     }
 }
 
@@ -206,21 +250,30 @@ async fn load(gateway: &Arc<Gateway>, incident: &IncidentId) -> Result<Option<Ca
 
 /// Begins a ready execution, if all that allowed it still holds. A substitution needs its `case`, for the packet.
 async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Execution) -> Result<Further, String> {
+    jump::notice(gateway).await.map_err(said)?;
     let in_force = gateway.in_force();
     // The newest snapshot if it is young enough, else one look; no answer is no recovery.
-    let fresh_for = in_force.config.gate.schedule.interval * 2;
-    let young = gateway
-        .watches
-        .of(&execution.agent)
-        .is_some_and(|watch| gateway.clock.now().since(watch.probed_at) < fresh_for);
+    let deadline = in_force.config.gate.timing.recheck_deadline;
     let has_unit = in_force.member(&execution.agent).is_some_and(|member| member.target.unit.is_some());
-    // The incarnation that died must be known, or a restart that changed nothing could pass.
-    let seen = if young && !has_unit {
-        None
-    } else {
-        let deadline = in_force.config.gate.timing.recheck_deadline;
-        Some(verify::look(gateway, &execution.agent, deadline).await)
+    let seen = async {
+        // The incarnation that died must be known, or a restart that changed nothing could pass.
+        let enough = !has_unit && verify::is_fresh(gateway, &execution.agent);
+        if enough {
+            return None;
+        }
+        let look = verify::look(gateway, &execution.agent, deadline).await;
+        if has_unit && look.invocation.is_none() {
+            // Asked once more: without it, a restart that changed nothing could pass for one.
+            return Some(verify::look(gateway, &execution.agent, deadline).await);
+        }
+        Some(look)
     };
+    let substitute = async {
+        if let Some(who) = execution.substitute().filter(|who| !verify::is_fresh(gateway, who)) {
+            verify::look(gateway, who, deadline).await;
+        }
+    };
+    let (seen, ()) = tokio::join!(seen, substitute);
     let prepared = command_of(&in_force, execution);
     let (run, spec) = match prepared {
         Some(command) => {
@@ -469,7 +522,10 @@ async fn look(gateway: &Arc<Gateway>, execution: &Execution) -> Result<Further, 
     let timing = gateway.in_force().config.gate.timing.clone();
     // A few looks in each gap, so that a flap is seen; not so many that probing is all we do.
     tokio::time::sleep((timing.verify_gap / 4).clamp(Duration::from_millis(20), Duration::from_secs(2))).await;
+    let turn = gateway.looks.acquire().await;
     let seen = verify::look(gateway, execution.looked_at(), timing.recheck_deadline).await;
+    drop(turn);
+    fail_point!("revive.before_looked");
     let job = Arc::clone(gateway);
     let (incident, id) = (execution.incident.clone(), execution.id.clone());
     gateway
@@ -489,5 +545,6 @@ async fn look(gateway: &Arc<Gateway>, execution: &Execution) -> Result<Further, 
         })
         .await
         .map_err(said)?;
+    fail_point!("revive.after_looked");
     Ok(Further::Goes)
 }

@@ -60,6 +60,9 @@ pub enum RunError {
     /// The probes.
     #[error(transparent)]
     Probes(#[from] ProbeError),
+    /// A task of the daemon ended by itself.
+    #[error("a task of the daemon broke off inside; please report it, with the log. It is safe to start again")]
+    TaskEnded(#[source] Option<tokio::task::JoinError>),
     /// The signals of the operating system.
     #[error("the signals could not be listened for")]
     Signals(#[source] std::io::Error),
@@ -118,6 +121,16 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     }
     start::notice_clock_set_back(&gateway).await?;
     start::extend_pending(&gateway).await?;
+    start::look_at_candidates(&gateway).await?;
+    // Nothing is decided on "not probed yet": the first sweep, which never acts, comes before the first
+    // input. Who speaks meanwhile is heard, and answered after it.
+    let socket = Socket::open(&gate.socket).await?;
+    let mut tasks = JoinSet::new();
+    let desk = Arc::new(GatewayDesk(Arc::clone(&gateway)));
+    let stopped = Arc::clone(&gateway);
+    tasks.spawn(web::serve(socket, desk, Limits::default(), async move { stopped.bells.stopped().await }));
+    let sweeping = Arc::new(Sweeping::new(&rows));
+    sweeping.step(&gateway, Duration::ZERO).await?;
     inbox::leftovers(&gateway).await?;
     if let Some(capped) = capped {
         gateway.status.raise("descriptors", capped.clone(), gateway.clock.now());
@@ -125,21 +138,13 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     }
     start::announce(&gateway).await?;
 
-    let socket = Socket::open(&gate.socket).await?;
-    let sweeping = Arc::new(Sweeping::new(&rows));
-    let mut tasks = JoinSet::new();
-    let desk = Arc::new(GatewayDesk(Arc::clone(&gateway)));
-    let stopped = Arc::clone(&gateway);
-    tasks.spawn(web::serve(socket, desk, Limits::default(), async move { stopped.bells.stopped().await }));
     tasks.spawn(inbox::run(Arc::clone(&gateway)));
     tasks.spawn(plan::run(Arc::clone(&gateway)));
     tasks.spawn(revive::run(Arc::clone(&gateway)));
     tasks.spawn(Arc::clone(&sweeping).run(Arc::clone(&gateway), Heartbeat::new()));
     tasks.spawn(reload::run(Arc::clone(&gateway), files));
     tasks.spawn(retention::run(Arc::clone(&gateway)));
-    if gate.channels.terminal.enabled {
-        tasks.spawn(deliver::run(Arc::clone(&gateway), Arc::new(options.output.clone())));
-    }
+    tasks.spawn(deliver::run(Arc::clone(&gateway), Arc::new(options.output.clone())));
     if options.terminal_input || (gate.channels.terminal.enabled && gate.channels.terminal.input) {
         tasks.spawn(super::terminal_input::run(Arc::clone(&gateway), options.output));
     }
@@ -149,11 +154,15 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     }
     Watchdog::ready();
 
-    signals(&gateway, options.stop).await?;
+    let outcome = tokio::select! {
+        asked = signals(&gateway, options.stop) => asked,
+        // A task ends only when the daemon does. Without one of them the daemon would be a picture of itself.
+        Some(ended) = tasks.join_next() => Err(RunError::TaskEnded(ended.err())),
+    };
     drain(&gateway, tasks, gate.timing.drain).await;
     sweeping.remember(&gateway, &[], Duration::ZERO).await?;
     gateway.store.close().await?;
-    Ok(())
+    outcome
 }
 
 /// A restored backup is recognised before anything else is read from it.

@@ -1,10 +1,13 @@
 //! What is done to a store before the first input is read.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::stream::{self, StreamExt as _};
+
 use super::ledger::{self, Entry};
-use super::{Gateway, speak};
+use super::{Gateway, speak, verify};
 use crate::incident::{self, Event, Step};
 use crate::pool::{AgentName, State, Timestamp, Watch};
 use crate::store::generation::{Found, Restored};
@@ -13,6 +16,8 @@ use crate::wording::Alarm;
 
 /// A journal that is ahead by less was written by the same clock before its time service slewed it.
 const SET_BACK_LEAST_MS: i64 = 5_000;
+/// Candidates that are looked at together.
+const LOOKS_AT_ONCE: usize = 256;
 
 /// What an earlier run knew of each agent.
 pub async fn remember(gateway: &Arc<Gateway>) -> Result<Vec<store::agents::AgentRow>, StoreError> {
@@ -49,6 +54,8 @@ pub async fn import_state(gateway: &Arc<Gateway>, file: &Path) -> Result<usize, 
                     #[expect(clippy::cast_possible_truncation, reason = "clamped to what an i64 holds")]
                     let last = Timestamp::from_millis(ms as i64);
                     if gateway.in_force().member(&agent).is_some() && gateway.watches.of(&agent).is_none() {
+                        // A file from a clock that was ahead must not hide a death until its time comes.
+                        let last = last.min(gateway.clock.now());
                         gateway.watches.begin(agent, Watch::new(Some(last), last));
                         known += 1;
                     }
@@ -122,7 +129,7 @@ pub async fn notice_clock_set_back(gateway: &Arc<Gateway>) -> Result<(), StoreEr
     };
     let ahead = last.first().map_or(0, |row| row.at.as_millis().saturating_sub(gateway.clock.now().as_millis()));
     if ahead > SET_BACK_LEAST_MS {
-        super::jump::move_deadlines(gateway, -ahead).await?;
+        super::jump::move_deadlines(gateway, -ahead, super::jump::Anchor::AlreadyRight).await?;
         speak::raise(gateway, Alarm::ClockJumped { by_ms: -ahead }).await?;
     }
     Ok(())
@@ -146,6 +153,23 @@ pub async fn extend_pending(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
             })
         })
         .await
+}
+
+/// Looks once at everybody who may be chosen, or was chosen, to take over: a vote that came while we
+/// were down, or just before, is judged by what is so, and not refused because nobody has looked yet.
+pub async fn look_at_candidates(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
+    let (pending, live) = {
+        let mut read = gateway.store.read().await?;
+        (store::requests::pending(&mut read).await?, store::executions::live(&mut read).await?)
+    };
+    let in_force = gateway.in_force();
+    let offered = pending.iter().filter_map(|row| in_force.member(&row.agent)).flat_map(|member| &member.candidates);
+    let chosen = live.iter().filter_map(|row| row.substitute.as_ref());
+    let all: BTreeSet<&AgentName> = offered.chain(chosen).collect();
+    let deadline = in_force.config.gate.timing.recheck_deadline;
+    let looks = all.into_iter().map(|agent| verify::look(gateway, agent, deadline));
+    stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).for_each(|_| std::future::ready(())).await;
+    Ok(())
 }
 
 /// Tells that the daemon is at work.

@@ -59,6 +59,8 @@ pub struct TaskState {
 pub struct SweepState {
     /// When it began.
     pub begun: Timestamp,
+    /// When it ended, on the clock that never jumps.
+    pub ended: Duration,
     /// How much later than due that was.
     pub late: Duration,
     /// How long it took.

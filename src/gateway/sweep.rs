@@ -39,16 +39,19 @@ impl Sweeping {
         let (begun, from) = (gateway.clock.now(), gateway.clock.elapsed());
         let seen = gateway.sweeper.sweep(&targets).await;
         let agents = seen.len();
+        // If the clock was set back meanwhile, a look must not lie ahead of it: all later ones would be older.
+        let now = gateway.clock.now();
         for (agent, seen) in seen {
             let Some(member) = in_force.member(&agent) else { continue };
             let looked = seen.begun;
             let health = verify::signals(seen, member.provider).health();
-            gateway.watches.observe(&agent, health, looked, begun, interval);
+            gateway.watches.observe(&agent, health, looked.min(now), begun.min(now), interval);
         }
         let gone = gateway.watches.forget(|agent| in_force.member(agent).is_some());
         self.remember(gateway, &gone, REFRESH).await?;
-        let took = gateway.clock.elapsed().saturating_sub(from);
-        let state = SweepState { begun, late, took, agents };
+        let ended = gateway.clock.elapsed();
+        let took = ended.saturating_sub(from);
+        let state = SweepState { begun, ended, late, took, agents };
         gateway.status.swept(state);
         self.judge(gateway, state).await?;
         Ok(state)
@@ -62,6 +65,7 @@ impl Sweeping {
         refresh: Duration,
     ) -> Result<(), StoreError> {
         let rows: Vec<AgentRow> = gateway.watches.all().into_iter().map(|(agent, watch)| row(agent, &watch)).collect();
+        fail_point!("sweep.before_remembered");
         let mut written = self.written.lock().await;
         let due: Vec<AgentRow> = match refresh {
             Duration::ZERO => written.all(&rows),
@@ -80,6 +84,7 @@ impl Sweeping {
             gateway.store.write(move |tx| Box::pin(async move { store::agents::forget(tx, &agents).await })).await?;
             written.forget(gone);
         }
+        fail_point!("sweep.after_remembered");
         Ok(())
     }
 
@@ -129,13 +134,20 @@ impl Sweeping {
         Ok(())
     }
 
-    /// Runs until the daemon stops.
+    /// Runs until the daemon stops; the first sweep was made by the start.
     pub async fn run(self: Arc<Self>, gateway: Arc<Gateway>, heartbeat: super::heartbeat::Heartbeat) {
         let mut due = gateway.clock.elapsed();
-        while !gateway.bells.is_stopping() {
+        loop {
+            let schedule = &gateway.in_force().config.gate.schedule;
+            // Only ever later: two probes of an agent must be an interval apart to count as two.
+            due = due.max(gateway.clock.elapsed().saturating_sub(schedule.interval))
+                + schedule.interval.mul_f64(1.0 + schedule.jitter * gateway.ids.share());
+            tokio::select! {
+                () = tokio::time::sleep(due.saturating_sub(gateway.clock.elapsed())) => {}
+                () = gateway.bells.stopped() => return,
+            }
             let started = gateway.clock.elapsed();
-            let late = started.saturating_sub(due);
-            match self.step(&gateway, late).await {
+            match self.step(&gateway, started.saturating_sub(due)).await {
                 Ok(state) => {
                     gateway.bells.plan.notify_one();
                     let says = format!("{} agents in {} ms", state.agents, state.took.as_millis());
@@ -148,14 +160,7 @@ impl Sweeping {
                     gateway.status.task(TaskName::Sweep, false, says, gateway.clock.now());
                 }
             }
-            let schedule = &gateway.in_force().config.gate.schedule;
-            // Only ever later: two probes of an agent must be an interval apart to count as two.
-            due = started.max(due) + schedule.interval.mul_f64(1.0 + schedule.jitter * gateway.ids.share());
-            let pause = due.saturating_sub(gateway.clock.elapsed());
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = gateway.bells.stopped() => {}
-            }
+            due = started;
         }
     }
 }

@@ -8,6 +8,15 @@ use crate::incident::Look;
 use crate::pool::{AgentName, Health, ProviderSignal, Signal, Signals};
 use crate::probe::{self, GatewayAnswer, UnitAnswer};
 
+/// Whether the newest snapshot of `agent` is young enough to act on: of this run, and younger than
+/// two intervals. What an earlier run saw says nothing of what it is now.
+pub fn is_fresh(gateway: &Gateway, agent: &AgentName) -> bool {
+    let fresh_for = gateway.in_force().config.gate.schedule.interval * 2;
+    gateway.watches.of(agent).is_some_and(|watch| {
+        !matches!(watch.health, Health::Unknown(_)) && gateway.clock.now().since(watch.probed_at) < fresh_for
+    })
+}
+
 /// Probes one agent within `deadline`, and lets the watch know.
 pub async fn look(gateway: &Arc<Gateway>, agent: &AgentName, deadline: Duration) -> Look {
     let in_force = gateway.in_force();
@@ -16,7 +25,8 @@ pub async fn look(gateway: &Arc<Gateway>, agent: &AgentName, deadline: Duration)
         return Look { begun: gateway.clock.now(), health: Health::Unknown(why), invocation: None };
     };
     let seen = gateway.sweeper.probe_one(&member.target, deadline).await;
-    let begun = seen.begun;
+    // Set back meanwhile, the clock must not have looks ahead of it.
+    let begun = seen.begun.min(gateway.clock.now());
     let signals = signals(seen, member.provider);
     let health = signals.health();
     let interval = in_force.config.gate.schedule.interval;

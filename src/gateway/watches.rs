@@ -60,7 +60,10 @@ impl Watches {
     pub fn clock_jumped(&self, by_ms: i64) {
         let moved = |at: Timestamp| Timestamp::from_millis(at.as_millis().saturating_add(by_ms));
         for watch in self.write().values_mut() {
-            watch.probed_at = moved(watch.probed_at);
+            // Ahead, the machine may have slept: then what was seen is as old as it looks.
+            if by_ms < 0 {
+                watch.probed_at = moved(watch.probed_at);
+            }
             watch.last_healthy_at = watch.last_healthy_at.map(moved);
         }
     }

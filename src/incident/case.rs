@@ -7,7 +7,7 @@ use super::{
     Tally,
 };
 use crate::approval::{Action, ApprovalKey, Offers, Request, RequestState, Withdrawal};
-use crate::pool::{AgentName, Mode, Reason, Timestamp};
+use crate::pool::{AgentName, MissionName, Mode, Reason, Timestamp};
 
 /// An incident with its newest request and its newest execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +112,9 @@ pub fn deadlines_moved(mut case: Case, by_ms: i64) -> Case {
     }
     if let Some(execution) = &mut case.execution {
         match &mut execution.state {
-            ExecutionState::Ready => shift(&mut execution.ready_at),
+            // A machine that was asleep may have slept over a decision: what is ready only ever gets older.
+            ExecutionState::Ready if by_ms < 0 => shift(&mut execution.ready_at),
+            ExecutionState::Ready => {}
             ExecutionState::Done { verification } | ExecutionState::Unknown { verification, .. } => {
                 shift(&mut verification.since);
                 shift(&mut verification.deadline);
@@ -226,14 +228,14 @@ impl<'f, 'p> Work<'f, 'p> {
     }
 
     /// Makes an execution that may begin. The caller has seen to it that none is live.
-    pub fn make_execution(&mut self, agent: &AgentFacts, action: Action, basis: Basis) {
+    pub fn make_execution(&mut self, (mission, host): (MissionName, Option<String>), action: Action, basis: Basis) {
         let incident = &self.case.incident;
         let execution = Execution {
             id: self.facts.fresh.execution.clone(),
             incident: incident.id.clone(),
             agent: incident.agent.clone(),
-            mission: agent.mission.clone(),
-            host: agent.host.clone(),
+            mission,
+            host,
             action: action.clone(),
             basis,
             ready_at: self.facts.now,

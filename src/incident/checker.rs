@@ -57,6 +57,10 @@ pub fn broken_promises(before: Option<&Case>, step: &Step, facts: &Facts<'_>) ->
             );
             promise(has_a_right(now, after.request.as_ref(), facts), "an execution without approval or policy");
             promise(facts.keeper().is_none(), "an execution was made on hold or while observing");
+            promise(
+                does_what_was_asked(now, after.request.as_ref()),
+                "an execution is for another mission or host than was asked",
+            );
         }
         let begun_here = matches!(now.state, ExecutionState::Running { .. })
             && !execution_before.is_some_and(|old| matches!(old.state, ExecutionState::Running { .. }));
@@ -136,6 +140,16 @@ fn execution_goes_one_way(before: Option<&Execution>, former: Option<&Execution>
         | (S::Done { .. }, S::Done { .. } | S::Verified { .. } | S::NotRecovered { .. })
         | (S::Unknown { .. }, S::Unknown { .. } | S::Verified { .. } | S::NotRecovered { .. }) => true,
         (old, now) => old == now,
+    }
+}
+
+/// What a person signed off is what the packet asked about, and nothing else.
+fn does_what_was_asked(execution: &Execution, request: Option<&Request>) -> bool {
+    match &execution.basis {
+        Basis::Policy => true,
+        Basis::Request { .. } => {
+            request.is_some_and(|asked| asked.mission == execution.mission && asked.host == execution.host)
+        }
     }
 }
 

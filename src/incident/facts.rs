@@ -72,6 +72,8 @@ pub struct AgentFacts {
     pub mode: Mode,
     /// Its newest health.
     pub health: Health,
+    /// When the probe that saw it began.
+    pub seen_at: Timestamp,
     /// Since when it is healthy, if it is.
     pub healthy_since: Option<Timestamp>,
     /// When it was last seen healthy.

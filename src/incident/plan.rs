@@ -100,7 +100,8 @@ impl Work<'_, '_> {
 
     fn plan_healthy(&mut self, agent: &AgentFacts) -> Disposition {
         let since = agent.healthy_since.unwrap_or(self.facts.now);
-        if self.facts.now.since(since) < self.facts.timing.healthy_for {
+        // By probes, not by the clock: between two of them nobody has seen it.
+        if agent.seen_at.since(since) < self.facts.timing.healthy_for {
             return Disposition::Recovering { since };
         }
         self.withdraw(Withdrawal::Recovered);
@@ -209,7 +210,7 @@ impl Work<'_, '_> {
             return Disposition::Waiting { for_: Awaited::OtherExecution };
         }
         self.case.incident.tally.told = None;
-        self.make_execution(agent, action.clone(), Basis::Policy);
+        self.make_execution((agent.mission.clone(), agent.host.clone()), action.clone(), Basis::Policy);
         Disposition::Reviving { execution: self.facts.fresh.execution.clone(), action }
     }
 

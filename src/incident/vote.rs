@@ -199,6 +199,12 @@ impl Work<'_, '_> {
             input: vote.input.clone(),
             at: facts.now,
         };
+        // Signed off is what was asked about: if mission or host are others by now, it is called off
+        // before it runs, and people are asked about those.
+        let asked = match &self.case.request {
+            Some(request) => (request.mission.clone(), request.host.clone()),
+            None => (agent.mission.clone(), agent.host.clone()),
+        };
         let Some(request) = self.close_request(RequestState::Approved { decision }) else {
             return Err(Refusal::Busy);
         };
@@ -225,7 +231,7 @@ impl Work<'_, '_> {
             None => {
                 let execution = facts.fresh.execution.clone();
                 self.case.incident.disposition = Disposition::Reviving { execution, action: action.clone() };
-                self.make_execution(agent, action, Basis::Request { request, by: vote.by.clone() });
+                self.make_execution(asked, action, Basis::Request { request, by: vote.by.clone() });
             }
         }
         Ok(())
@@ -278,7 +284,8 @@ impl Work<'_, '_> {
         let id = request.id.clone();
         let ready = matches!(&self.case.execution, Some(Execution { state: ExecutionState::Ready, basis: Basis::Request { request, .. }, .. })
             if *request == id);
-        let held = matches!(&self.case.incident.standing, Standing::ApprovedNotRun { request } if *request == id);
+        let held = self.case.is_open()
+            && matches!(&self.case.incident.standing, Standing::ApprovedNotRun { request } if *request == id);
         match &vote.ballot {
             Ballot::Deny { reason } if ready || held => {
                 self.call_off(CalledOff::LaterDeny);

@@ -80,7 +80,9 @@ impl Command {
             .stderr(Stdio::piped())
             .process_group(0);
         #[cfg(feature = "failpoints")]
-        command.env_remove(crate::fail_point::FAIL_POINT_VARIABLE);
+        for (variable, _) in crate::fail_point::settings() {
+            command.env_remove(variable);
+        }
         let mut child = command.spawn()?;
         let limit = spec.output_limit_bytes.min(OUTPUT_LIMIT_MAX);
         Ok(Self {

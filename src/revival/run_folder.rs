@@ -175,6 +175,7 @@ impl RunFolder {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => return Err(RevivalError::FolderExists(folder.path)),
             Err(e) => return Err(RevivalError::io("make the run folder", &folder.path)(e)),
         }
+        fail_point!("run_folder.empty");
         folder.fill(spec)?;
         // The contents need no fsync of their own: only a shim of this boot reads them. That the folder, the lock and
         // the absence of a mark survive a power cut is what a later settling relies on.
@@ -239,6 +240,7 @@ impl RunFolder {
         // The lock goes first and the mark last: however far a crash lets this come, a shim that is late finds no
         // lock to take, or a mark.
         remove_if_there(&lock_path)?;
+        fail_point!("run_folder.half_removed");
         let entries = match std::fs::read_dir(&self.path) {
             Ok(entries) => entries,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),

@@ -66,6 +66,7 @@ fn settle_locked(path: &Path) -> Result<Settled, RevivalError> {
     fail_point!("settle.before_mark");
     match run_folder::create_private(&mark_path) {
         Ok(mark) => {
+            fail_point!("settle.in_mark");
             if let Err(e) = make_never_started(mark, path) {
                 // A mark without its text would read as the shim's. Nobody else can have seen it: we hold the lock.
                 let _ = std::fs::remove_file(&mark_path);

@@ -89,6 +89,7 @@ fn mark(folder: &Path) -> Result<(), RevivalError> {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => return Err(RevivalError::AlreadyMarked(folder.to_owned())),
         Err(e) => return Err(RevivalError::io("create", &path)(e)),
     };
+    fail_point!("shim.in_mark");
     let durable = mark.sync_all().map_err(RevivalError::io("make durable", &path)).and_then(|()| sync_folder(folder));
     if durable.is_err() {
         // Nothing was started and we hold the lock, so taking the mark back is as true as leaving it, and says more.

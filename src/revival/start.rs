@@ -47,9 +47,7 @@ impl Launcher {
             .process_group(0)
             .kill_on_drop(false);
         #[cfg(feature = "failpoints")]
-        if let Some(setting) = crate::fail_point::setting() {
-            command.env(crate::fail_point::FAIL_POINT_VARIABLE, setting);
-        }
+        command.envs(crate::fail_point::settings().iter().map(|(name, value)| (name, value)));
         fail_point!("start.before_spawn");
         let failed = |source| RevivalError::Start { program: self.program.clone(), source };
         let mut child = command.spawn().map_err(failed)?;

@@ -98,6 +98,8 @@ fn write_file(file: &Path, generation: i64) -> Result<(), StoreError> {
     out.write_all(format!("{generation}\n").as_bytes())
         .and_then(|()| out.sync_all())
         .map_err(StoreError::io("write", &new))?;
+    fail_point!("generation.before_rename");
     fs::rename(&new, file).map_err(StoreError::io("rename", file))?;
+    fail_point!("generation.after_rename");
     place::sync_folder(&place::folder(file))
 }

@@ -203,6 +203,13 @@ pub async fn result(db: &mut impl Reads, id: &str) -> Result<Option<InputRow>, S
     row::optional(db, select.bind(id.to_owned())).await
 }
 
+/// The clock was set by `by_ms`: what waits entered as long ago as before.
+pub async fn move_waiting(tx: &mut Tx, by_ms: i64) -> Result<(), StoreError> {
+    let update = sql("UPDATE inputs SET entered_at = entered_at + $1 WHERE state = 'new'");
+    tx.execute(update.bind(by_ms)).await?;
+    Ok(())
+}
+
 /// Whether an input that entered at or before `moment` still waits: then nothing expires yet.
 pub async fn has_earlier_unhandled(db: &mut impl Reads, moment: Timestamp) -> Result<bool, StoreError> {
     let exists = sql("SELECT EXISTS (SELECT 1 FROM inputs WHERE state = 'new' AND entered_at <= $1)");

@@ -238,6 +238,13 @@ pub async fn postpone(tx: &mut Tx, channel: &str, target: &str, next_at: Timesta
     tx.execute(update.bind(channel.to_owned()).bind(target.to_owned()).bind(next_at.as_millis())).await
 }
 
+/// The clock was set by `by_ms`: what is due waits as long as before.
+pub async fn move_due(tx: &mut Tx, by_ms: i64) -> Result<(), StoreError> {
+    let update = sql("UPDATE messages SET next_at = next_at + $1 WHERE state = 'due'");
+    tx.execute(update.bind(by_ms)).await?;
+    Ok(())
+}
+
 /// The message can no longer be sent, nor can the edits of it.
 pub async fn gone(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
     let update = sql("UPDATE messages SET state = 'gone' WHERE (id = $1 OR copy = $1) AND state = 'due'");

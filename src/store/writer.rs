@@ -281,7 +281,10 @@ impl Task {
             return Vec::new();
         }
         let commit = if alone { "COMMIT" } else { "RELEASE SAVEPOINT job; COMMIT" };
-        match tx.execute(sql(commit)).await {
+        fail_point!("store.before_commit");
+        let committed = tx.execute(sql(commit)).await;
+        fail_point!("store.after_commit");
+        match committed {
             Ok(_) => done.into_iter().for_each(|job| job.settle(Ok(()))),
             Err(error) => {
                 self.roll_back().await;

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod acceptance;
+#[cfg(feature = "failpoints")]
+mod crash;
 mod documents;
 mod plan;
 mod shim;

@@ -50,6 +50,7 @@ impl World {
                 local: true,
                 mode: Mode::Ask,
                 health: sick(),
+                seen_at: Timestamp::from_millis(0),
                 healthy_since: None,
                 last_healthy_at: None,
                 can_restart: true,
@@ -68,7 +69,7 @@ impl World {
     pub fn facts(&self) -> Facts<'_> {
         Facts {
             now: self.now,
-            agent: Some(self.agent.clone()),
+            agent: Some(AgentFacts { seen_at: self.now, ..self.agent.clone() }),
             on_hold: self.on_hold,
             observing: self.observing,
             expiry_waits: self.expiry_waits,

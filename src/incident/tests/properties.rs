@@ -109,6 +109,7 @@ impl Fleet {
             mode: self.mode,
             health: self.health[who].clone(),
             healthy_since: self.healthy_since[who],
+            seen_at: self.world.now,
             local: who != 1,
             candidates: if who == 2 {
                 vec![]

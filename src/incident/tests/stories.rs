@@ -482,3 +482,43 @@ fn a_jump_of_the_clock_leaves_every_deadline_the_time_it_had() {
     world.pass(minutes(61));
     assert_eq!(world.tick(deadlines_moved(case, 3_660_000)).1, Vec::<&str>::new());
 }
+
+#[test]
+fn what_was_signed_off_is_what_was_asked_about() {
+    let mut world = World::new();
+    let (case, _) = world.dead_with_request();
+    world.agent.host = Some("elsewhere.example".into());
+    let (case, events) = world.vote(case, "kim", Ballot::Approve);
+    assert_eq!(events, ["approved", "ready"]);
+    let (case, events) = world.begin(case);
+    assert_eq!(events, ["called_off"], "the packet showed another host");
+    let state = case.execution.unwrap().state;
+    assert!(matches!(state, ExecutionState::CalledOff { because: CalledOff::Moved, .. }), "{state:?}");
+}
+
+#[test]
+fn a_deny_after_the_end_of_a_held_death_is_refused_and_changes_nothing() {
+    let mut world = World::new();
+    world.on_hold = true;
+    let (case, _) = world.dead_with_request();
+    let (case, _) = world.vote(case, "kim", Ballot::Approve);
+    world.healthy();
+    world.pass(MINUTE);
+    let (case, events) = world.tick(case);
+    assert_eq!(events, ["recovered"]);
+    assert!(matches!(world.refused(&case, "kim", Ballot::Deny { reason: None }), Refusal::Closed { .. }));
+}
+
+#[test]
+fn a_machine_that_slept_over_an_approval_does_not_run_it_in_the_morning() {
+    let mut world = World::new();
+    let (case, _) = world.dead_with_request();
+    let (case, _) = world.vote(case, "kim", Ballot::Approve);
+    let night = Duration::from_secs(8 * 3600);
+    let case = deadlines_moved(case, 8 * 3_600_000);
+    world.pass(night);
+    let (case, events) = world.begin(case);
+    assert_eq!(events, ["called_off"]);
+    let state = case.execution.unwrap().state;
+    assert!(matches!(state, ExecutionState::CalledOff { because: CalledOff::TooOld, .. }), "{state:?}");
+}

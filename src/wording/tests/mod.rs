@@ -128,6 +128,7 @@ fn facts() -> AgentFacts {
         local: true,
         mode: Mode::Ask,
         health: Health::Unhealthy(vec![Reason::GatewayUnreachable]),
+        seen_at: NOW,
         healthy_since: None,
         last_healthy_at: Some(ago(12)),
         can_restart: true,

@@ -225,7 +225,9 @@ impl World {
         let lines = text.lines().filter_map(|line| line.split_once(' '));
         lines
             .map(|(agent, shim)| {
-                let run = shim.trim().rsplit('/').next().unwrap_or_default();
+                // Whoever else is its parent has taken over an orphan: its shim was killed.
+                let run = if shim.contains(" shim ") { shim.trim().rsplit('/').next() } else { None };
+                let run = run.unwrap_or_default();
                 (agent.to_owned(), run.to_owned())
             })
             .collect()
