@@ -121,43 +121,48 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     }
     start::notice_clock_set_back(&gateway).await?;
     start::extend_pending(&gateway).await?;
-    start::look_at_candidates(&gateway).await?;
-    // Nothing is decided on "not probed yet": the first sweep, which never acts, comes before the first
-    // input. Who speaks meanwhile is heard, and answered after it.
     let socket = Socket::open(&gate.socket).await?;
     let mut tasks = JoinSet::new();
     let desk = Arc::new(GatewayDesk(Arc::clone(&gateway)));
     let stopped = Arc::clone(&gateway);
     tasks.spawn(web::serve(socket, desk, Limits::default(), async move { stopped.bells.stopped().await }));
     let sweeping = Arc::new(Sweeping::new(&rows));
-    sweeping.step(&gateway, Duration::ZERO).await?;
-    inbox::leftovers(&gateway).await?;
-    if let Some(capped) = capped {
-        gateway.status.raise("descriptors", capped.clone(), gateway.clock.now());
-        speak::raise(&gateway, capped).await?;
-    }
-    start::announce(&gateway).await?;
-
-    tasks.spawn(inbox::run(Arc::clone(&gateway)));
-    tasks.spawn(plan::run(Arc::clone(&gateway)));
-    tasks.spawn(revive::run(Arc::clone(&gateway)));
-    tasks.spawn(Arc::clone(&sweeping).run(Arc::clone(&gateway), Heartbeat::new()));
-    tasks.spawn(reload::run(Arc::clone(&gateway), files));
-    tasks.spawn(retention::run(Arc::clone(&gateway)));
-    tasks.spawn(deliver::run(Arc::clone(&gateway), Arc::new(options.output.clone())));
-    if options.terminal_input || (gate.channels.terminal.enabled && gate.channels.terminal.input) {
-        tasks.spawn(super::terminal_input::run(Arc::clone(&gateway), options.output));
-    }
-    if let Some(watchdog) = Watchdog::of_systemd() {
-        let gateway = Arc::clone(&gateway);
-        tasks.spawn(async move { watchdog.run(gateway).await });
-    }
-    Watchdog::ready();
-
+    let asked = signals(&gateway, options.stop);
+    tokio::pin!(asked);
+    // Nothing is decided on "not probed yet": the first sweep, which never acts, comes before the first
+    // input. Who speaks meanwhile is heard, and answered after it.
     let outcome = tokio::select! {
-        asked = signals(&gateway, options.stop) => asked,
-        // A task ends only when the daemon does. Without one of them the daemon would be a picture of itself.
-        Some(ended) = tasks.join_next() => Err(RunError::TaskEnded(ended.err())),
+        swept = sweeping.step(&gateway, Duration::ZERO) => {
+            swept?;
+            inbox::leftovers(&gateway).await?;
+            if let Some(capped) = capped {
+                gateway.status.raise("descriptors", capped.clone(), gateway.clock.now());
+                speak::raise(&gateway, capped).await?;
+            }
+            start::announce(&gateway).await?;
+            tasks.spawn(inbox::run(Arc::clone(&gateway)));
+            tasks.spawn(plan::run(Arc::clone(&gateway)));
+            tasks.spawn(revive::run(Arc::clone(&gateway)));
+            tasks.spawn(Arc::clone(&sweeping).run(Arc::clone(&gateway), Heartbeat::new()));
+            tasks.spawn(reload::run(Arc::clone(&gateway), files));
+            tasks.spawn(retention::run(Arc::clone(&gateway)));
+            tasks.spawn(deliver::run(Arc::clone(&gateway), Arc::new(options.output.clone())));
+            if let Some(watchdog) = Watchdog::of_systemd() {
+                let gateway = Arc::clone(&gateway);
+                tasks.spawn(async move { watchdog.run(gateway).await });
+            }
+            if options.terminal_input || (gate.channels.terminal.enabled && gate.channels.terminal.input) {
+                // Not among the tasks: an input that ends is no defect.
+                tokio::spawn(super::terminal_input::run(Arc::clone(&gateway), options.output));
+            }
+            Watchdog::ready();
+            tokio::select! {
+                asked = &mut asked => asked,
+                // A task ends only when the daemon does. Without one of them the daemon would be a picture of itself.
+                Some(ended) = tasks.join_next() => Err(RunError::TaskEnded(ended.err())),
+            }
+        }
+        asked = &mut asked => asked,
     };
     drain(&gateway, tasks, gate.timing.drain).await;
     sweeping.remember(&gateway, &[], Duration::ZERO).await?;

@@ -1,13 +1,10 @@
 //! What is done to a store before the first input is read.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures_util::stream::{self, StreamExt as _};
-
 use super::ledger::{self, Entry};
-use super::{Gateway, speak, verify};
+use super::{Gateway, speak};
 use crate::incident::{self, Event, Step};
 use crate::pool::{AgentName, State, Timestamp, Watch};
 use crate::store::generation::{Found, Restored};
@@ -16,8 +13,6 @@ use crate::wording::Alarm;
 
 /// A journal that is ahead by less was written by the same clock before its time service slewed it.
 const SET_BACK_LEAST_MS: i64 = 5_000;
-/// Candidates that are looked at together.
-const LOOKS_AT_ONCE: usize = 256;
 
 /// What an earlier run knew of each agent.
 pub async fn remember(gateway: &Arc<Gateway>) -> Result<Vec<store::agents::AgentRow>, StoreError> {
@@ -153,23 +148,6 @@ pub async fn extend_pending(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
             })
         })
         .await
-}
-
-/// Looks once at everybody who may be chosen, or was chosen, to take over: a vote that came while we
-/// were down, or just before, is judged by what is so, and not refused because nobody has looked yet.
-pub async fn look_at_candidates(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
-    let (pending, live) = {
-        let mut read = gateway.store.read().await?;
-        (store::requests::pending(&mut read).await?, store::executions::live(&mut read).await?)
-    };
-    let in_force = gateway.in_force();
-    let offered = pending.iter().filter_map(|row| in_force.member(&row.agent)).flat_map(|member| &member.candidates);
-    let chosen = live.iter().filter_map(|row| row.substitute.as_ref());
-    let all: BTreeSet<&AgentName> = offered.chain(chosen).collect();
-    let deadline = in_force.config.gate.timing.recheck_deadline;
-    let looks = all.into_iter().map(|agent| verify::look(gateway, agent, deadline));
-    stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).for_each(|_| std::future::ready(())).await;
-    Ok(())
 }
 
 /// Tells that the daemon is at work.
