@@ -5,7 +5,7 @@
 //! aside with an alarm, its sender is told, and it blocks nothing. At a start the leftovers run one
 //! by one with the attempt committed first, so that an input that kills the process is found, too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<usize, StoreError> {
         worked += outcomes.len();
         let mut plan = false;
         for outcome in outcomes {
-            plan |= outcome?;
+            plan |= matches!(outcome?, Worked::Off { plan: true });
         }
         gateway.bells.revive.notify_one();
         gateway.bells.deliver.notify_one();
@@ -124,6 +124,7 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<usize, StoreError> {
 /// Works off what an earlier run left, one by one: who kills the process three times is set aside.
 pub async fn leftovers(gateway: &Arc<Gateway>) -> Result<usize, StoreError> {
     let mut worked = 0;
+    let mut own_reasons: BTreeMap<String, String> = BTreeMap::new();
     loop {
         let mut rows = {
             let mut read = gateway.store.read().await?;
@@ -131,7 +132,8 @@ pub async fn leftovers(gateway: &Arc<Gateway>) -> Result<usize, StoreError> {
         };
         let Some(row) = rows.pop() else { return Ok(worked) };
         let died = "the daemon died three times while working on it";
-        if !count_failure(gateway, &row, died.into(), Counted::NotYet).await? {
+        let why = own_reasons.get(&row.id).cloned().unwrap_or_else(|| died.to_owned());
+        if !count_failure(gateway, &row, why, Counted::NotYet).await? {
             let worked_off = work_off(gateway, &row, Counted::Already).await;
             if worked_off.is_err() {
                 // The disk's fault, not the input's, and no death either.
@@ -141,7 +143,9 @@ pub async fn leftovers(gateway: &Arc<Gateway>) -> Result<usize, StoreError> {
                     .write(move |tx| Box::pin(async move { store::inbox::forgive_attempt(tx, &id).await }))
                     .await?;
             }
-            worked_off?;
+            if let Worked::Failed { why } = worked_off? {
+                own_reasons.insert(row.id, why);
+            }
         }
         worked += 1;
     }
@@ -154,20 +158,35 @@ enum Counted {
     NotYet,
 }
 
-/// Works one input off; tells whether cases want to be planned anew for it.
-async fn work_off(gateway: &Arc<Gateway>, row: &InputRow, counted: Counted) -> Result<bool, StoreError> {
+/// What became of an attempt to work an input off.
+enum Worked {
+    /// It was answered.
+    Off {
+        /// Other cases want to be planned anew for it.
+        plan: bool,
+    },
+    /// It has a fault of its own, and its attempt was counted.
+    Failed {
+        /// Which.
+        why: String,
+    },
+}
+
+/// Works one input off.
+async fn work_off(gateway: &Arc<Gateway>, row: &InputRow, counted: Counted) -> Result<Worked, StoreError> {
     let (job, input) = (Arc::clone(gateway), row.clone());
     fail_point!("inbox.before_handled");
     match gateway.store.write(move |tx| Box::pin(async move { handle(tx, &job, &input).await })).await {
         Ok((answer, plan)) => {
             fail_point!("inbox.after_handled");
             gateway.waiting.answer(&row.id, &answer);
-            Ok(plan)
+            Ok(Worked::Off { plan })
         }
         Err(error) if is_the_works_own(&error) => {
             tracing::error!(input = row.id, error = %chain(&error), "an input could not be worked off");
-            count_failure(gateway, row, chain(&error), counted).await?;
-            Ok(false)
+            let why = chain(&error);
+            count_failure(gateway, row, why.clone(), counted).await?;
+            Ok(Worked::Failed { why })
         }
         // The disk, not the input: it stays, and is tried again.
         Err(error) => Err(error),

@@ -269,10 +269,12 @@ impl Verification {
         }
         match self.first_healthy {
             Some(first) if look.begun >= first.plus(gap) => Verdict::Lives,
-            Some(_) => self.undecided(look.begun, "it was not healthy for long enough"),
+            // Whoever looks healthy is not given up: the gateway may have been down until after the
+            // deadline. It takes one gap more at most.
+            Some(_) => Verdict::Undecided,
             None => {
                 self.first_healthy = Some(look.begun);
-                self.undecided(look.begun, "it was not healthy for long enough")
+                Verdict::Undecided
             }
         }
     }
@@ -328,6 +330,16 @@ mod tests {
             seen.look(&look(20_000, Health::Healthy, Some("old")), Some("old"), GAP),
             Verdict::GivenUp("the service manager still shows the incarnation that died".into())
         );
+    }
+
+    #[test]
+    fn who_looks_healthy_is_not_given_up_because_the_time_is_over() {
+        let mut seen = Verification::begin(at(0), Duration::from_secs(20));
+        assert_eq!(seen.look(&look(90_000, Health::Healthy, None), None, GAP), Verdict::Undecided);
+        assert_eq!(seen.look(&look(94_999, Health::Healthy, None), None, GAP), Verdict::Undecided);
+        assert_eq!(seen.clone().look(&look(95_000, Health::Healthy, None), None, GAP), Verdict::Lives);
+        let sick = Health::Unhealthy(vec![Reason::GatewayUnreachable]);
+        assert!(matches!(seen.look(&look(95_000, sick, None), None, GAP), Verdict::GivenUp(_)));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //!
 //! `LAZARUS_KILLS=1000` asks for so many random kills; `LAZARUS_SEED` plays others.
 
+mod downtime;
 mod ending;
 mod play;
 mod points;

@@ -106,8 +106,8 @@ fn a_death_before_or_after_any_commit_loses_nothing_and_does_nothing_twice() {
             // each of them in one flow, and some in the others.
             let (after, before) = match flow {
                 _ if all_is_asked_for() => (true, true),
-                Flow::Approve => (true, commit % 2 == 0),
-                _ => (commit % 5 == 0, commit % 5 == 3),
+                Flow::Approve => (true, commit % 4 == 0),
+                _ => (commit % 7 == 0, commit % 7 == 4),
             };
             jobs.extend(after.then(|| Job::new(flow, &[&format!("store.after_commit:{commit}")])));
             jobs.extend(before.then(|| Job::new(flow, &[&format!("store.before_commit:{commit}")])));

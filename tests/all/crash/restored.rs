@@ -2,12 +2,13 @@
 
 use std::fs;
 
+use super::play::calm;
 use super::play_all;
 use crate::world::World;
 
 /// The store as it was while people were asked, put back after another start.
 fn put_back() -> (World, String) {
-    let mut world = World::with_agents(&["ada"]).start();
+    let mut world = World::with_agents(&["ada"]).but(calm).start();
     world.silence("ada");
     let code = world.asked_about("ada");
     world.stop();

@@ -8,12 +8,13 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::in_turn;
-use super::play::kill_shims;
+use super::play::{calm, kill_shims};
 use crate::world::{Daemon, GATE, Restart, World};
 
 /// ada's restart was approved, and its command runs until it may go on.
 fn command_runs() -> World {
     let world = World::with_agents(&["ada"]).but(|world| {
+        calm(world);
         world.restart_command(Restart::Waits);
         // Long enough for what a story does meanwhile.
         world.gate["timing"]["verify_for"] = json!("4s");
@@ -100,6 +101,7 @@ fn daemon_and_shim_killed_leave_it_unknown() {
 fn after_unknown_people_are_asked_and_their_answer_runs_once() {
     in_turn(|| {
         let mut world = World::with_agents(&["ada"]).but(|world| {
+            calm(world);
             world.policy["missions"] = json!({"ada-mission": {"mode": "yes"}});
             world.gate["timing"]["verify_for"] = json!("300ms");
         });
@@ -126,7 +128,7 @@ fn after_unknown_people_are_asked_and_their_answer_runs_once() {
 #[test]
 fn the_shim_starts_although_the_program_was_replaced() {
     in_turn(|| {
-        let mut world = World::with_agents(&["ada"]);
+        let mut world = World::with_agents(&["ada"]).but(calm);
         world.save();
         let program = world.path("gate");
         fs::copy(GATE, &program).expect("a copy of the program");
