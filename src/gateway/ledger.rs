@@ -9,12 +9,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Gateway;
 use super::in_force::InForce;
-use crate::approval::{People, PersonId, Request, RequestState, Target};
-use crate::incident::{
-    self, AgentFacts, Candidate, Case, Event, Execution, ExecutionState, Facts, Incident, IncidentState, Standing, Step,
-};
+use super::{Gateway, rows};
+use crate::approval::{People, PersonId, Request, Target};
+use crate::incident::{self, AgentFacts, Candidate, Case, Event, Facts, Incident, Standing, Step};
 use crate::pool::{AgentName, Health, IncidentId, Timestamp};
 use crate::store::{self, Reads, StoreError, Tx};
 use crate::wording::Setting;
@@ -236,15 +234,15 @@ impl Entry {
         if let Some(broken) = incident::broken_promises(before, step, facts).into_iter().next() {
             return Err(invalid(&step.case.incident.id, &format!("refused to store a broken promise: {broken}")));
         }
-        self.store_incident(tx, before, &step.case.incident).await?;
+        rows::store_incident(tx, before, &step.case.incident, self.now).await?;
         let old_request = before.and_then(|case| case.request.as_ref());
         for request in step.former_request.iter().chain(&step.case.request) {
-            store_request(tx, old_request.filter(|old| old.id == request.id), request).await?;
+            rows::store_request(tx, old_request.filter(|old| old.id == request.id), request).await?;
         }
         let old_execution = before.and_then(|case| case.execution.as_ref());
         for execution in step.former_execution.iter().chain(&step.case.execution) {
             let old = old_execution.filter(|old| old.id == execution.id);
-            store_execution(tx, old, execution, self.now).await?;
+            rows::store_execution(tx, old, execution, self.now).await?;
         }
         let entries: Vec<_> = step.events.iter().map(|event| journal_entry(&step.case.incident, event)).collect();
         if !entries.is_empty() {
@@ -258,39 +256,6 @@ impl Entry {
         }
         let messages = super::speak::messages(tx, self, step, facts).await?;
         store::messages::insert(tx, &messages).await
-    }
-
-    async fn store_incident(&self, tx: &mut Tx, before: Option<&Case>, incident: &Incident) -> Result<(), StoreError> {
-        let id = &incident.id.0;
-        let closed = match &incident.state {
-            IncidentState::Open => None,
-            IncidentState::Recovered { .. } => Some(store::incidents::IncidentPhase::Recovered),
-            IncidentState::Gone { .. } => Some(store::incidents::IncidentPhase::Gone),
-        };
-        match (before, closed) {
-            (None, _) => {
-                let new = store::incidents::NewIncident {
-                    id,
-                    agent: &incident.agent,
-                    mission: &incident.mission,
-                    opened_at: incident.opened_at,
-                    body: incident,
-                };
-                store::incidents::insert(tx, new).await
-            }
-            (Some(before), None) if before.incident == *incident => Ok(()),
-            (Some(_), None) => {
-                let stand_in = match &incident.standing {
-                    Standing::Substituted { by } => Some(by),
-                    Standing::Open
-                    | Standing::Denied { .. }
-                    | Standing::ApprovedNotRun { .. }
-                    | Standing::Revived { .. } => None,
-                };
-                store::incidents::update(tx, id, &incident.mission, stand_in, incident).await
-            }
-            (Some(_), Some(end)) => store::incidents::close(tx, id, end, self.now, incident).await,
-        }
     }
 
     /// A fresh id for a message or a vote of this job.
@@ -355,90 +320,6 @@ async fn complete(tx: &mut impl Reads, incident: Incident, known: Option<&Reques
         None => None,
     };
     Ok(Case { incident, request, execution })
-}
-
-async fn store_request(tx: &mut Tx, old: Option<&Request>, request: &Request) -> Result<(), StoreError> {
-    use store::requests::RequestPhase as Phase;
-    let phase = |state: &RequestState| match state {
-        RequestState::Pending { .. } => Phase::Pending,
-        RequestState::Approved { .. } => Phase::Approved,
-        RequestState::Denied { .. } => Phase::Denied,
-        RequestState::Expired { .. } => Phase::Expired,
-        RequestState::Withdrawn { .. } => Phase::Withdrawn,
-    };
-    match old {
-        Some(old) if old == request => Ok(()),
-        Some(old) => {
-            let change = store::requests::RequestChange {
-                state: phase(&request.state),
-                expires_at: request.expires(),
-                closed_at: request.closed_at(),
-                body: request,
-            };
-            store::requests::update(tx, &request.id.0, phase(&old.state), change).await
-        }
-        None => {
-            let new = store::requests::NewRequest {
-                id: &request.id.0,
-                incident_id: &request.incident.0,
-                agent: &request.agent,
-                mission: &request.mission,
-                approval_key: &request.key.to_string(),
-                key_second: request.key.second(),
-                code: &request.code.to_string(),
-                created_at: request.created_at,
-                body: request,
-            };
-            store::requests::insert(tx, new).await
-        }
-    }
-}
-
-async fn store_execution(
-    tx: &mut Tx,
-    old: Option<&Execution>,
-    execution: &Execution,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    use store::executions::ExecutionPhase as Phase;
-    let phase = |state: &ExecutionState| match state {
-        ExecutionState::Ready => Phase::Ready,
-        ExecutionState::Running { .. } => Phase::Running,
-        ExecutionState::CalledOff { .. } => Phase::CalledOff,
-        ExecutionState::Done { .. } => Phase::Done,
-        ExecutionState::Failed { .. } => Phase::Failed,
-        ExecutionState::Unknown { .. } => Phase::Unknown,
-        ExecutionState::Verified { .. } => Phase::Verified,
-        ExecutionState::NotRecovered { .. } => Phase::NotRecovered,
-    };
-    match old {
-        Some(old) if old == execution => Ok(()),
-        Some(old) => {
-            let change = store::executions::ExecutionChange {
-                state: phase(&execution.state),
-                run: execution.run.as_deref(),
-                updated_at: now,
-                body: execution,
-            };
-            store::executions::update(tx, &execution.id.0, phase(&old.state), change).await
-        }
-        None => {
-            let request = match &execution.basis {
-                incident::Basis::Policy => None,
-                incident::Basis::Request { request, .. } => Some(request.0.as_str()),
-            };
-            let new = store::executions::NewExecution {
-                id: &execution.id.0,
-                incident_id: &execution.incident.0,
-                request_id: request,
-                agent: &execution.agent,
-                substitute: execution.substitute(),
-                created_at: execution.ready_at,
-                body: execution,
-            };
-            store::executions::insert(tx, new).await
-        }
-    }
 }
 
 /// A live execution of another incident that touches `agent`.

@@ -13,10 +13,13 @@
 //! One file a task; each has a `step` that tests call on a clock of their own, and a dull loop
 //! around it.
 
+mod begin;
 mod bell;
 mod clock;
+mod conclude;
 pub mod deliver;
 mod desk;
+mod hear;
 mod heartbeat;
 mod ids;
 mod in_force;
@@ -28,6 +31,7 @@ pub mod plan;
 mod reload;
 mod retention;
 pub mod revive;
+mod rows;
 mod run;
 mod speak;
 pub mod start;

@@ -1,0 +1,174 @@
+//! The way from "ready" to a started shim: look again, make the run folder, commit "running", start.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::conclude::await_shim;
+use super::ledger::{self, Entry};
+use super::revive::{Further, PAUSE, said};
+use super::{Gateway, PreparedCommand, jump, verify};
+use crate::approval::Action;
+use crate::incident::{self, Case, Execution, ExecutionState};
+use crate::revival::{CommandSpec, RevivalError, RunFolder, RunName};
+
+/// Tries to find a run folder's number that no crash has left behind.
+const FOLDER_TRIES: u32 = 100;
+
+/// Begins a ready execution, if all that allowed it still holds. A substitution needs its `case`, for the packet.
+pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Execution) -> Result<Further, String> {
+    jump::notice(gateway).await.map_err(said)?;
+    let in_force = gateway.in_force();
+    // The newest snapshot if it is young enough, else one look; no answer is no recovery.
+    let deadline = in_force.config.gate.timing.recheck_deadline;
+    let has_unit = in_force.member(&execution.agent).is_some_and(|member| member.target.unit.is_some());
+    let seen = async {
+        // The incarnation that died must be known, or a restart that changed nothing could pass.
+        let enough = !has_unit && verify::is_fresh(gateway, &execution.agent);
+        if enough {
+            return None;
+        }
+        let look = verify::look(gateway, &execution.agent, deadline).await;
+        if has_unit && look.invocation.is_none() {
+            // Asked once more: without it, a restart that changed nothing could pass for one.
+            return Some(verify::look(gateway, &execution.agent, deadline).await);
+        }
+        Some(look)
+    };
+    let substitute = async {
+        if let Some(who) = execution.substitute().filter(|who| !verify::is_fresh(gateway, who)) {
+            verify::look(gateway, who, deadline).await;
+        }
+    };
+    let (seen, ()) = tokio::join!(seen, substitute);
+    let prepared = command_of(&in_force, execution);
+    let (run, spec) = match prepared {
+        Some(command) => {
+            let spec = spec_of(gateway, case, execution, &command);
+            (Some(make_folder(gateway, execution, &spec).await?), Some(spec))
+        }
+        // The core calls it off: there is no way to do it any more.
+        None => (None, None),
+    };
+    fail_point!("revive.before_running");
+    let name = run.as_ref().map_or_else(String::new, |run| run.name().to_string());
+    let job = Arc::clone(gateway);
+    let (incident, id) = (execution.incident.clone(), execution.id.clone());
+    let began = gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let entry = Entry::open(tx, &job).await?;
+                let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(false) };
+                if case.execution.as_ref().is_none_or(|one| one.id != id) {
+                    return Ok(false);
+                }
+                let (health, invocation) = match seen {
+                    Some(look) => (Some(look.health), look.invocation),
+                    None => (None, None),
+                };
+                let begun = |case, facts: &incident::Facts<'_>| {
+                    Ok::<_, std::convert::Infallible>(incident::begin(case, &name, invocation.clone(), facts))
+                };
+                let Ok(step) = entry.apply(tx, case, health.as_ref(), &begun).await?;
+                // Running under this very folder: whatever else runs was not begun here.
+                let ours = |one: Execution| {
+                    matches!(one.state, ExecutionState::Running { .. }) && one.run.as_deref() == Some(name.as_str())
+                };
+                Ok(step.case.execution.is_some_and(ours))
+            })
+        })
+        .await;
+    fail_point!("revive.after_running");
+    match (began, run, spec) {
+        (Ok(true), Some(folder), Some(spec)) => {
+            gateway.bells.deliver.notify_one();
+            match gateway.launcher.start(&folder, &spec) {
+                Ok(started) => await_shim(gateway, execution, Some((folder, started))).await,
+                Err(error) => {
+                    // Nothing was started; settling proves it, and it is tried again.
+                    tracing::error!(execution = execution.id.0, error = %error, "a shim could not be started");
+                    tokio::time::sleep(PAUSE).await;
+                    await_shim(gateway, execution, None).await
+                }
+            }
+        }
+        (Ok(_), folder, _) => {
+            discard(folder).await;
+            Ok(Further::Goes)
+        }
+        (Err(error), folder, _) => {
+            discard(folder).await;
+            Err(said(error))
+        }
+    }
+}
+
+/// The command that carries `execution` out, under the files in force.
+fn command_of(in_force: &super::InForce, execution: &Execution) -> Option<PreparedCommand> {
+    match &execution.action {
+        Action::Restart => in_force.member(&execution.agent)?.restart.clone(),
+        Action::Substitute(who) => in_force.substitute_command(&execution.agent, &execution.mission, who),
+    }
+}
+
+fn spec_of(gateway: &Gateway, case: Option<&Case>, execution: &Execution, command: &PreparedCommand) -> CommandSpec {
+    const ALWAYS: [&str; 3] = ["PATH", "HOME", "LANG"];
+    let names: std::collections::BTreeSet<&str> =
+        ALWAYS.into_iter().chain(command.env.iter().map(String::as_str)).collect();
+    let env =
+        names.into_iter().filter_map(|name| Some((name.to_owned(), gateway.environment.get(name)?.clone()))).collect();
+    let mut spec = CommandSpec::new(command.argv.clone(), env);
+    spec.timeout = command.timeout;
+    spec.output_limit_bytes = command.output_limit;
+    if let (Action::Substitute(who), Some(case)) = (&execution.action, case) {
+        spec.packet = Some(packet(case, execution, who.as_str()).into_bytes());
+    }
+    spec
+}
+
+/// What the `substitute` command reads: everything that is known of the death and the order.
+fn packet(case: &Case, execution: &Execution, substitute: &str) -> String {
+    let incident = &case.incident;
+    json!({
+        "version": 1,
+        "execution": execution.id,
+        "incident": incident.id,
+        "agent": incident.agent,
+        "mission": execution.mission,
+        "host": execution.host,
+        "substitute": substitute,
+        "reasons": incident.reasons,
+        "last_healthy_at_ms": incident.last_healthy_at,
+        "dead_since_ms": incident.opened_at,
+        "approval_key": case.request.as_ref().map(|request| request.key.to_string()),
+        "basis": execution.basis,
+    })
+    .to_string()
+}
+
+/// A run folder under a number that was never used, durable before "running" is committed.
+async fn make_folder(gateway: &Arc<Gateway>, execution: &Execution, spec: &CommandSpec) -> Result<RunFolder, String> {
+    let (runs, spec, id) = (gateway.runs.clone(), spec.clone(), execution.id.0.clone());
+    let first = execution.attempt.saturating_add(1);
+    let made = tokio::task::spawn_blocking(move || {
+        for attempt in first..first.saturating_add(FOLDER_TRIES) {
+            let name = RunName::new(id.clone(), attempt).map_err(said)?;
+            match RunFolder::create(&runs, &name, &spec) {
+                Ok(folder) => return Ok(folder),
+                // A crash came between making it and committing it; nothing was ever started there.
+                Err(RevivalError::FolderExists { .. }) => {}
+                Err(error) => return Err(said(error)),
+            }
+        }
+        Err("no free run folder could be found".to_owned())
+    });
+    made.await.map_err(said)?
+}
+
+async fn discard(folder: Option<RunFolder>) {
+    if let Some(folder) = folder {
+        // Left behind it costs a few bytes; retention looks only at committed runs.
+        let _ = tokio::task::spawn_blocking(move || folder.remove()).await;
+    }
+}

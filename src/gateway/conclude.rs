@@ -1,0 +1,109 @@
+//! The way from a started shim to what became of it: wait, settle, commit. The same for a shim of
+//! this process and for one that an earlier one started.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::revive::{Further, load, move_case, said};
+use super::{Gateway, speak};
+use crate::incident::{self, Conclusion, Execution};
+use crate::revival::{self, RunFolder, RunName, Settled, Started};
+use crate::wording::Alarm;
+
+/// How often a shim that is not this process's child is looked at.
+const WATCH: Duration = Duration::from_millis(100);
+/// Assumed of a command whose spec cannot be read.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Waits for the shim and settles the run; the same way live and after a restart of the daemon.
+pub async fn await_shim(
+    gateway: &Arc<Gateway>,
+    execution: &Execution,
+    live: Option<(RunFolder, Started)>,
+) -> Result<Further, String> {
+    let (folder, started) = match live {
+        Some((folder, started)) => (folder, Some(started)),
+        None => {
+            let Some(case) = load(gateway, &execution.incident).await.map_err(said)? else {
+                return Ok(Further::Ended);
+            };
+            let name = case.execution.filter(|one| one.id == execution.id).and_then(|one| one.run);
+            let Some(name) = name.as_deref().and_then(|name| name.parse::<RunName>().ok()) else {
+                return conclude(gateway, execution, Settled::Missing, &[]).await;
+            };
+            (RunFolder::at(&gateway.runs, &name), None)
+        }
+    };
+    // A spec that cannot be read any more leaves a run folder that says nothing: unknown, in the end.
+    let (argv, timeout) = folder.command().unwrap_or_else(|_| (Vec::new(), DEFAULT_TIMEOUT));
+    let alarm = overdue(gateway, execution, timeout);
+    let waiting = async {
+        if let Some(started) = started
+            && started.ended().await.is_ok()
+        {
+            return Ok(());
+        }
+        revival::wait_unlocked(&folder, WATCH).await
+    };
+    tokio::select! {
+        waited = waiting => waited.map_err(said)?,
+        never = alarm => match never {},
+    }
+    gateway.status.settle(&format!("run: {}", execution.id.0));
+    fail_point!("revive.before_settle");
+    let settled_folder = folder.clone();
+    let settled = tokio::task::spawn_blocking(move || revival::settle(&settled_folder)).await;
+    let settled = settled.map_err(said)?.map_err(said)?;
+    if settled == Settled::StillRunning {
+        return Ok(Further::Goes);
+    }
+    conclude(gateway, execution, settled, &argv).await
+}
+
+/// Raises the alarm once a command should have ended long ago; never ends by itself.
+async fn overdue(gateway: &Arc<Gateway>, execution: &Execution, timeout: Duration) -> std::convert::Infallible {
+    tokio::time::sleep(timeout + gateway.in_force().config.gate.timing.unsettled_alarm).await;
+    let alarm = Alarm::UnsettledRun { agent: execution.agent.clone(), execution: execution.id.clone() };
+    if gateway.status.raise(format!("run: {}", execution.id.0), alarm.clone(), gateway.clock.now())
+        && let Err(error) = speak::raise(gateway, alarm).await
+    {
+        tracing::error!(error = %error, "an alarm could not be recorded");
+    }
+    std::future::pending().await
+}
+
+async fn conclude(
+    gateway: &Arc<Gateway>,
+    execution: &Execution,
+    settled: Settled,
+    argv: &[String],
+) -> Result<Further, String> {
+    let conclusion = match settled {
+        Settled::StillRunning => return Ok(Further::Goes),
+        Settled::NeverStarted => Conclusion::NeverStarted,
+        Settled::Ended(outcome) => match revival::classify(argv, &outcome) {
+            revival::Conclusion::Done => Conclusion::Done,
+            revival::Conclusion::Failed { why } => Conclusion::Failed(with_output(&why.to_string(), &outcome)),
+            revival::Conclusion::Unknown { why } => Conclusion::Unknown(with_output(&why.to_string(), &outcome)),
+        },
+        Settled::Missing => Conclusion::Unknown("its run folder is gone".into()),
+        Settled::Vanished => Conclusion::Unknown("its shim vanished while it ran".into()),
+        Settled::Unreadable { why } => Conclusion::Unknown(format!("its outcome cannot be read: {why}")),
+    };
+    fail_point!("revive.before_returned");
+    move_case(gateway, execution, move |case, facts| incident::returned(case, conclusion.clone(), facts)).await?;
+    fail_point!("revive.after_returned");
+    Ok(Further::Goes)
+}
+
+/// How it ended, with the last line it said: that is mostly the reason.
+fn with_output(why: &str, outcome: &revival::Outcome) -> String {
+    let last = |text: &str| text.lines().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned());
+    match last(&outcome.stderr.tail).or_else(|| last(&outcome.stdout.tail)) {
+        Some(line) => format!("{why}: {}", line.chars().take(LINE_MAX).collect::<String>()),
+        None => why.to_owned(),
+    }
+}
+
+/// Characters of a command's last line that are kept; the wording makes them harmless.
+const LINE_MAX: usize = 200;
