@@ -1,6 +1,7 @@
 //! The service's unit, read and run by systemd itself.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,7 +13,7 @@ const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 #[test]
 fn systemd_finds_nothing_wrong_with_the_unit() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: systemd-analyze is not installed; deploy/lazarus-gate.service is not verified");
+        skipped("systemd-analyze is not installed; deploy/lazarus-gate.service is not verified");
         return;
     }
     let deploy = Path::new(REPOSITORY).join("deploy");
@@ -41,7 +42,7 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
 #[test]
 fn the_service_under_a_real_systemd() {
     if !wanted() {
-        eprintln!("SKIPPED: the service is not run under a real systemd; LAZARUS_SYSTEMD=1 includes that (as root)");
+        skipped("the service is not run under a real systemd; LAZARUS_SYSTEMD=1 includes that (as root)");
         return;
     }
     let ran = Command::new(Path::new(REPOSITORY).join("tests/systemd/run")).arg(BINARY).output().unwrap();
@@ -49,6 +50,11 @@ fn the_service_under_a_real_systemd() {
     assert_ne!(ran.status.code(), Some(77), "LAZARUS_SYSTEMD is set, but it cannot run here:\n{told}");
     assert!(ran.status.success(), "{told}");
     println!("{told}");
+}
+
+/// Aloud: what a test that passes prints is not shown, what it writes to standard error itself is.
+fn skipped(what: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests")]
