@@ -34,12 +34,12 @@ use super::systemd::Systemd;
 use crate::pool::{AgentName, Timestamp};
 
 /// Probes at a time that have neither ended nor been under way for [`YOUNG_FOR`].
-const YOUNG_MAX: usize = 128;
+const YOUNG_MAX: usize = 64;
 /// After this a probe waits for the other side, and costs us a slot but no work.
 const YOUNG_FOR: Duration = Duration::from_millis(50);
 /// Connections that are kept from sweep to sweep, at most. One costs 27 KiB of memory for as long as it is kept, a
 /// new one a tenth of a millisecond in each sweep.
-const KEPT_MAX: usize = 128;
+const KEPT_MAX: usize = 64;
 
 /// Tells the time; the gateway's clock in earnest.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
