@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand, thin.
 //!
-//! What changes something is one line of the grammar, sent to the daemon ([`say`]); what is read comes
-//! from the daemon, or from the store itself where none runs ([`read`]). No rule lives here: the daemon
+//! What changes something is one line of the grammar, sent to the daemon (`say`); what is read comes
+//! from the daemon, or from the store itself where none runs (`read`). No rule lives here: the daemon
 //! knows the caller by the uid that the kernel tells, and its answer is printed as it is.
 
 use std::ffi::OsString;

@@ -45,12 +45,12 @@ impl World {
     /// Reads something from the store; none while there is no store, or none that can be read.
     pub fn read<T>(&self, job: impl AsyncFnOnce(&mut Read) -> Result<T, StoreError>) -> Option<T> {
         self.runtime.block_on(async {
-            let mut cached = self.reader.borrow_mut();
-            let reader = match cached.as_ref() {
-                Some(reader) => reader.clone(),
+            let known = self.reader.borrow().clone();
+            let reader = match known {
+                Some(reader) => reader,
                 None => {
                     let opened = Store::open_read_only(&self.store()).await.ok()?;
-                    cached.insert(opened).clone()
+                    self.reader.borrow_mut().insert(opened).clone()
                 }
             };
             let mut read = reader.read().await.ok()?;
