@@ -10,6 +10,8 @@ mod code;
 mod command;
 mod key;
 mod people;
+mod press;
+mod question;
 mod request;
 mod said;
 
@@ -17,5 +19,7 @@ pub use code::{Code, InvalidCode};
 pub use command::{Command, FORMS, Form, Misunderstood, Target};
 pub use key::{ApprovalKey, InvalidKey};
 pub use people::{Approves, Channel, People, Person, PersonId, SameIdentity, Speaker};
+pub use press::Press;
+pub use question::{QUESTIONS, Question};
 pub use request::{Action, Closed, Decision, InputId, Offers, Request, RequestId, RequestState, Withdrawal};
 pub use said::{Answer, AnswerKind, Said};

@@ -82,6 +82,19 @@ pub enum Channel {
     Terminal,
     /// The command line over the local socket, or at the store itself.
     Cli,
+    /// A Telegram chat.
+    Telegram,
+}
+
+impl Channel {
+    /// Its word in the store and in the configuration.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Terminal => "terminal",
+            Self::Cli => "cli",
+            Self::Telegram => "telegram",
+        }
+    }
 }
 
 impl fmt::Display for Channel {
@@ -89,6 +102,7 @@ impl fmt::Display for Channel {
         f.pad(match self {
             Self::Terminal => "terminal",
             Self::Cli => "command line",
+            Self::Telegram => "Telegram",
         })
     }
 }

@@ -3,12 +3,14 @@
 //! nothing, keeps no queue of its own (what is due stands in the store until it was confirmed) and
 //! knows no other channel, so that one which fails never stops the others.
 
+pub mod telegram;
 mod terminal;
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::wording::Content;
 pub use terminal::{Heard, Terminal, listen};
 
 /// A way on which people are told.
@@ -27,11 +29,21 @@ pub trait Channel: Send + Sync + 'static {
 pub struct Outgoing<'a> {
     /// To which chat, recipient or terminal; the channel's own form.
     pub target: &'a str,
-    /// The text, ready for people: harmless, and not too long.
-    pub text: &'a str,
-    /// The message on the other side that this one takes the place of, for an edit. A channel that
-    /// cannot edit says it anew.
-    pub replaces: Option<&'a str>,
+    /// What it says: harmless, and not too long.
+    pub content: &'a Content,
+    /// What it does there.
+    pub kind: Kind<'a>,
+}
+
+/// What a message does on the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind<'a> {
+    /// It stands for itself.
+    New,
+    /// It takes the place of all of these. A channel that cannot edit says it anew.
+    Edit(&'a [String]),
+    /// It answers a tap; its target is that tap.
+    Answer,
 }
 
 /// What became of a message.
@@ -49,8 +61,28 @@ pub enum Delivery {
         /// Why, in a few words, without secrets.
         why: String,
     },
-    /// Never: the chat is lost, the message to be edited was deleted, the output was closed.
+    /// The other side wants a pause for this target: nothing is wrong.
+    Pause {
+        /// For how long.
+        after: Duration,
+    },
+    /// The target has another name from now on.
+    Moved {
+        /// Which.
+        to: String,
+    },
+    /// The target cannot be reached any more; other targets can.
+    Lost {
+        /// Why, in a few words, without secrets.
+        why: String,
+    },
+    /// Never: the message to be edited was deleted, or nobody would take it.
     Gone {
+        /// Why, in a few words, without secrets.
+        why: String,
+    },
+    /// The whole channel is stopped until somebody mends it.
+    Stopped {
         /// Why, in a few words, without secrets.
         why: String,
     },

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Channel, Delivery, Outgoing};
+use super::{Channel, Delivery, Kind, Outgoing};
 use crate::approval::{self, Said, Speaker};
 
 /// Messages that wait for the thread that writes; a full queue means that the output is blocked.
@@ -88,8 +88,11 @@ impl Channel for Terminal {
 
     fn deliver<'a>(&'a self, message: Outgoing<'a>) -> BoxFuture<'a, Delivery> {
         Box::pin(async move {
+            if message.kind == Kind::Answer {
+                return Delivery::Gone { why: "there are no taps on a terminal".into() };
+            }
             // A blank line after each: at 3 a.m. one must see where a message ends.
-            match self.write(format!("{}\n\n", message.text.trim_end())).await {
+            match self.write(format!("{}\n\n", message.content.text.trim_end())).await {
                 Ok(()) => Delivery::Delivered { remote_id: None },
                 // The next start has another output: what is due waits for that.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
@@ -235,8 +238,9 @@ mod tests {
         }
     }
 
-    fn message(text: &str) -> Outgoing<'_> {
-        Outgoing { target: "terminal", text, replaces: None }
+    async fn deliver(terminal: &Terminal, text: &str) -> Delivery {
+        let content = crate::wording::Content::plain(text);
+        terminal.deliver(Outgoing { target: "", content: &content, kind: Kind::New }).await
     }
 
     async fn answers(typed: &str) -> (Vec<Said>, String) {
@@ -258,12 +262,12 @@ mod tests {
     async fn a_message_is_delivered_when_it_was_written() {
         let screen = Screen::default();
         let terminal = Terminal::new(Box::new(screen.clone())).unwrap();
-        assert_eq!(terminal.deliver(message("two\nlines")).await, Delivery::Delivered { remote_id: None });
+        assert_eq!(deliver(&terminal, "two\nlines").await, Delivery::Delivered { remote_id: None });
         assert_eq!(screen.text(), "two\nlines\n\n");
         let many = (0..10).map(|number| {
             let terminal = terminal.clone();
             let text = format!("begin {number}\nend {number}");
-            async move { terminal.deliver(message(&text)).await }
+            async move { deliver(&terminal, &text).await }
         });
         futures_util::future::join_all(many).await;
         let text = screen.text();
@@ -275,13 +279,13 @@ mod tests {
     #[tokio::test]
     async fn an_output_that_fails_or_blocks_is_told() {
         let closed = Terminal::new(Box::new(Failing(ErrorKind::BrokenPipe))).unwrap();
-        assert!(matches!(closed.deliver(message("x")).await, Delivery::Retry { .. }));
+        assert!(matches!(deliver(&closed, "x").await, Delivery::Retry { .. }));
         let full = Terminal::new(Box::new(Failing(ErrorKind::StorageFull))).unwrap();
-        assert!(matches!(full.deliver(message("x")).await, Delivery::Retry { .. }));
+        assert!(matches!(deliver(&full, "x").await, Delivery::Retry { .. }));
         let (release, held) = sync_channel(0);
         let blocked = Terminal::with_patience(Box::new(Blocked(held)), Duration::from_millis(1)).unwrap();
         for _ in 0..2 * QUEUE {
-            assert!(matches!(blocked.deliver(message("x")).await, Delivery::Retry { .. }));
+            assert!(matches!(deliver(&blocked, "x").await, Delivery::Retry { .. }));
         }
         drop(release);
     }

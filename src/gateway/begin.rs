@@ -82,7 +82,7 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
     fail_point!("revive.after_running");
     match (began, run, spec) {
         (Ok(true), Some(folder), Some(spec)) => {
-            gateway.bells.deliver.notify_one();
+            gateway.bells.deliver();
             match gateway.launcher.start(&folder, &spec) {
                 Ok(started) => await_shim(gateway, execution, Some((folder, started))).await,
                 Err(error) => {

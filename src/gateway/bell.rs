@@ -1,5 +1,7 @@
 use tokio::sync::{Notify, watch};
 
+use crate::approval::Channel;
+
 /// Wakes tasks earlier than their period would. The store is the only thing the tasks share: a
 /// ring that is lost costs time, never work.
 #[derive(Debug)]
@@ -10,10 +12,14 @@ pub struct Bells {
     pub plan: Notify,
     /// An execution may have become ready.
     pub revive: Notify,
-    /// A message may be due.
-    pub deliver: Notify,
+    /// A message may be due on the terminal.
+    terminal: Notify,
+    /// A message may be due on Telegram.
+    telegram: Notify,
     /// The files may have changed (SIGHUP).
     pub reload: Notify,
+    /// The files were loaded: a channel that was stopped may be mended.
+    pub mended: Notify,
     stopping: watch::Sender<bool>,
 }
 
@@ -23,8 +29,10 @@ impl Default for Bells {
             inbox: Notify::new(),
             plan: Notify::new(),
             revive: Notify::new(),
-            deliver: Notify::new(),
+            terminal: Notify::new(),
+            telegram: Notify::new(),
             reload: Notify::new(),
+            mended: Notify::new(),
             stopping: watch::Sender::new(false),
         }
     }
@@ -35,7 +43,21 @@ impl Bells {
     pub fn committed(&self) {
         self.plan.notify_one();
         self.revive.notify_one();
-        self.deliver.notify_one();
+        self.deliver();
+    }
+
+    /// A message may be due.
+    pub fn deliver(&self) {
+        self.terminal.notify_one();
+        self.telegram.notify_one();
+    }
+
+    /// The bell of whoever sends on `channel`.
+    pub fn of(&self, channel: Channel) -> &Notify {
+        match channel {
+            Channel::Terminal | Channel::Cli => &self.terminal,
+            Channel::Telegram => &self.telegram,
+        }
     }
 
     /// Tells every task to finish what is in hand and stop.

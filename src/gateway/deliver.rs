@@ -1,145 +1,142 @@
-//! Sends what is due. A message is marked as sent only after its channel has it: after a kill in
-//! between it is sent again (at least once).
+//! Sends what is due, one loop a channel. A message is marked as sent only after its channel has it: after
+//! a kill in between it is sent again (at least once).
+//!
+//! Each target gets its messages one after the other, in their order; targets do not wait for each other.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::ledger::{self, Entry};
-use super::speak::{Body, TERMINAL};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+use super::marking::{self, Marked};
 use super::{Gateway, TaskName, inbox};
-use crate::channel::{Channel, Delivery, Outgoing};
-use crate::incident::{self, Step};
-use crate::pool::IncidentId;
+use crate::approval;
+use crate::channel::{Channel, Delivery, Kind, Outgoing};
+use crate::pool::Timestamp;
 use crate::store::messages::{MessageKind, MessageRow};
 use crate::store::{self, StoreError};
-use crate::wording::Alarm;
+use crate::wording::Content;
 
-/// Messages that are sent in one go and marked in one transaction.
-const TOGETHER: u32 = 50;
+/// Messages that are read at once.
+const READ: u32 = 512;
+/// Messages of one target that are sent in one go and marked in one transaction.
+const TOGETHER: usize = 20;
+/// Targets that are sent to at the same time.
+const TARGETS: usize = 64;
+/// New messages are looked for so often at most, while others are on their way.
+const BREATH: Duration = Duration::from_millis(2);
 
-/// Sends what is due on `channel`; tells how many messages.
+/// Messages of one target, in their order.
+type Group = (String, Vec<MessageRow>);
+
+/// What waits to be sent on `channel` now, target by target, the most urgent first; none for `busy` targets.
+async fn waiting(gateway: &Gateway, channel: &str, busy: &BTreeSet<String>) -> Result<Vec<Group>, StoreError> {
+    let now = gateway.clock.now();
+    let rows = {
+        let mut read = gateway.store.read().await?;
+        store::messages::due(&mut read, channel, now, READ).await?
+    };
+    let mut order: Vec<String> = Vec::new();
+    let mut groups: BTreeMap<String, Vec<MessageRow>> = BTreeMap::new();
+    for row in rows {
+        if busy.contains(&row.target) {
+            continue;
+        }
+        if !groups.contains_key(&row.target) {
+            order.push(row.target.clone());
+        }
+        let group = groups.entry(row.target.clone()).or_default();
+        if group.len() < TOGETHER {
+            group.push(row);
+        }
+    }
+    Ok(order.into_iter().filter_map(|target| groups.remove_entry(&target)).collect())
+}
+
+/// Sends a group and marks it; ends early where its target wants a pause.
+async fn send(gateway: &Arc<Gateway>, channel: &dyn Channel, group: Group) -> (String, Result<Marked, StoreError>) {
+    let (target, rows) = group;
+    let mut outcomes = Vec::with_capacity(rows.len());
+    for row in rows {
+        let delivered = match deliver(gateway, channel, &row).await {
+            Ok(delivered) => delivered,
+            Err(error) => return (target, Err(error)),
+        };
+        let goes_on = matches!(delivered, Delivery::Delivered { .. } | Delivery::Gone { .. });
+        outcomes.push((row, delivered));
+        if !goes_on {
+            break;
+        }
+    }
+    fail_point!("deliver.before_marked");
+    let marked = marking::mark(gateway, outcomes).await;
+    fail_point!("deliver.after_marked");
+    (target, marked)
+}
+
+async fn deliver(gateway: &Gateway, channel: &dyn Channel, row: &MessageRow) -> Result<Delivery, StoreError> {
+    let Ok(content) = serde_json::from_str::<Content>(&row.body) else {
+        return Ok(Delivery::Gone { why: "its content cannot be read".into() });
+    };
+    let copies = match (row.kind, &row.copy) {
+        (MessageKind::Edit, Some(copy)) => {
+            let mut read = gateway.store.read().await?;
+            let known = store::tokens::remote_ids(&mut read, copy).await?;
+            if known.is_empty() { row.remote_id.iter().cloned().collect() } else { known }
+        }
+        _ => Vec::new(),
+    };
+    let kind = match row.kind {
+        MessageKind::Card | MessageKind::Note => Kind::New,
+        MessageKind::Edit => Kind::Edit(&copies),
+        MessageKind::Answer => Kind::Answer,
+    };
+    Ok(channel.deliver(Outgoing { target: &row.target, content: &content, kind }).await)
+}
+
+/// Sends what is due on `channel` until nothing more can be sent now; tells how many messages.
 pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel) -> Result<usize, StoreError> {
     let mut sent = 0;
-    if !gateway.in_force().config.gate.channels.terminal.enabled {
+    if gateway.in_force().config.gate.channels.is_enabled(channel.name()) != Some(true) {
         return Ok(sent);
     }
+    let mut backlog = waiting(gateway, channel.name(), &BTreeSet::new()).await?.into_iter();
+    let mut busy = BTreeSet::new();
+    let mut stuck = BTreeSet::new();
+    let mut running = FuturesUnordered::new();
+    let mut looked = tokio::time::Instant::now();
     loop {
-        let now = gateway.clock.now();
-        let rows = {
-            let mut read = gateway.store.read().await?;
-            store::messages::due(&mut read, TERMINAL, now, TOGETHER).await?
-        };
-        if rows.is_empty() {
-            return Ok(sent);
+        while running.len() < TARGETS
+            && let Some(group) = backlog.next()
+        {
+            busy.insert(group.0.clone());
+            running.push(send(gateway, channel, group));
         }
-        let mut outcomes = Vec::with_capacity(rows.len());
-        for row in rows {
-            let text = serde_json::from_str::<Body>(&row.body).map_or_else(|_| row.body.clone(), |body| body.text);
-            let message = Outgoing { target: &row.target, text: &text, replaces: row.remote_id.as_deref() };
-            let delivered = channel.deliver(message).await;
-            let failed = matches!(delivered, Delivery::Retry { .. });
-            outcomes.push((row, delivered));
-            if failed {
-                break;
-            }
-        }
-        fail_point!("deliver.before_marked");
-        let (marked, stuck) = match mark_together(gateway, outcomes.clone()).await {
-            Err(error) if inbox::is_the_works_own(&error) => mark_one_by_one(gateway, outcomes).await?,
-            marked => marked?,
-        };
-        fail_point!("deliver.after_marked");
-        sent += marked;
+        let Some((target, marked)) = running.next().await else { return Ok(sent) };
+        busy.remove(&target);
+        let marked = marked?;
+        sent += marked.sent;
         gateway.bells.plan.notify_one();
-        if stuck {
-            return Ok(sent);
+        if marked.stuck {
+            stuck.insert(target);
+        }
+        if backlog.len() == 0 && (running.is_empty() || looked.elapsed() > BREATH) {
+            looked = tokio::time::Instant::now();
+            let not_now: BTreeSet<String> = busy.union(&stuck).cloned().collect();
+            backlog = waiting(gateway, channel.name(), &not_now).await?.into_iter();
         }
     }
-}
-
-async fn mark_together(
-    gateway: &Arc<Gateway>,
-    outcomes: Vec<(MessageRow, Delivery)>,
-) -> Result<(usize, bool), StoreError> {
-    let job = Arc::clone(gateway);
-    gateway.store.write(move |tx| Box::pin(async move { mark(tx, &job, outcomes).await })).await
-}
-
-/// A message about a damaged case must not keep the others from being marked, or they would all be
-/// sent again and again (invariant 13).
-async fn mark_one_by_one(
-    gateway: &Arc<Gateway>,
-    outcomes: Vec<(MessageRow, Delivery)>,
-) -> Result<(usize, bool), StoreError> {
-    let (mut marked, mut stuck) = (0, false);
-    for outcome in outcomes {
-        let id = outcome.0.id.clone();
-        match mark_together(gateway, vec![outcome]).await {
-            Ok((one, later)) => {
-                marked += one;
-                stuck |= later;
-            }
-            Err(error) if inbox::is_the_works_own(&error) => {
-                tracing::error!(message = id, error = inbox::chain(&error), "a message is given up");
-                gateway.store.write(move |tx| Box::pin(async move { store::messages::gone(tx, &id).await })).await?;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok((marked, stuck))
-}
-
-/// Marks what was sent; the first delivery of a request starts its clock.
-async fn mark(
-    tx: &mut store::Tx,
-    gateway: &Arc<Gateway>,
-    outcomes: Vec<(MessageRow, Delivery)>,
-) -> Result<(usize, bool), StoreError> {
-    let entry = Entry::open(tx, gateway).await?;
-    let (mut marked, mut stuck) = (0, false);
-    for (row, delivered) in outcomes {
-        match delivered {
-            Delivery::Delivered { remote_id } => {
-                store::messages::sent(tx, &row, remote_id.as_deref(), entry.now, &entry.id()).await?;
-                gateway.status.settle("terminal");
-                marked += 1;
-                if row.kind == MessageKind::Card {
-                    delivered_card(tx, &entry, &row).await?;
-                }
-            }
-            Delivery::Retry { after, why } => {
-                tracing::warn!(channel = TERMINAL, why, "a message could not be sent and is tried again");
-                let down = Alarm::ChannelDown { channel: TERMINAL.into(), why };
-                gateway.status.raise("terminal", down, entry.now);
-                store::messages::failed(tx, &row.id, entry.now.plus(after)).await?;
-                stuck = true;
-            }
-            Delivery::Gone { why } => {
-                tracing::warn!(channel = TERMINAL, why, "a message can never be sent");
-                store::messages::gone(tx, &row.id).await?;
-            }
-        }
-    }
-    Ok((marked, stuck))
-}
-
-async fn delivered_card(tx: &mut store::Tx, entry: &Entry, row: &MessageRow) -> Result<(), StoreError> {
-    let Some(about) = &row.about else { return Ok(()) };
-    let Some(request) = store::requests::load(tx, about).await? else { return Ok(()) };
-    let Some(case) = ledger::case_of(tx, &IncidentId(request.incident_id)).await? else { return Ok(()) };
-    let ttl = entry.in_force().timing.approval_ttl;
-    let is_newest = case.request.as_ref().is_some_and(|newest| newest.id.0 == *about);
-    if is_newest && case.is_open() {
-        let now = entry.now;
-        entry.quietly(tx, case, |case| Step::quiet(incident::delivered(case, now, ttl))).await?;
-    }
-    Ok(())
 }
 
 /// Runs until the daemon stops; then sends what is still due, once.
-pub async fn run(gateway: Arc<Gateway>, channel: Arc<dyn Channel>) {
+pub async fn run(gateway: Arc<Gateway>, channel: Arc<dyn Channel>, key: approval::Channel) {
     loop {
         let stopping = gateway.bells.is_stopping();
-        match step(&gateway, channel.as_ref()).await {
+        let stopped_channel = key == approval::Channel::Telegram && gateway.telegram.is_stopped();
+        let outcome = if stopped_channel { Ok(0) } else { step(&gateway, channel.as_ref()).await };
+        match outcome {
             Ok(0) => {}
             Ok(sent) => {
                 gateway.status.task(TaskName::Deliver, true, format!("{sent} messages sent"), gateway.clock.now());
@@ -153,11 +150,22 @@ pub async fn run(gateway: Arc<Gateway>, channel: Arc<dyn Channel>) {
         if stopping {
             return;
         }
-        let period = gateway.in_force().config.gate.timing.idle_tick;
+        let pause = pause(&gateway, key).await;
         tokio::select! {
-            () = gateway.bells.deliver.notified() => {}
-            () = tokio::time::sleep(period) => {}
+            () = gateway.bells.of(key).notified() => {}
+            () = tokio::time::sleep(pause) => {}
             () = gateway.bells.stopped() => {}
         }
     }
+}
+
+/// Until something is due again by itself, a tick at most.
+async fn pause(gateway: &Gateway, key: approval::Channel) -> Duration {
+    let tick = gateway.in_force().config.gate.timing.idle_tick;
+    let next: Option<Timestamp> = match gateway.store.read().await {
+        Ok(mut read) => store::messages::next_due(&mut read, key.key()).await.ok().flatten(),
+        Err(_) => None,
+    };
+    let until = next.map_or(tick, |next| Timestamp::since(next, gateway.clock.now()));
+    until.clamp(Duration::from_millis(5), tick)
 }

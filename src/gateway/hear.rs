@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::ledger::{self, Entry};
-use super::{Gateway, speak};
+use super::{Gateway, speak, telegram};
 use crate::approval::{Answer, AnswerKind, Command, InputId, PersonId, Said, Speaker, Target};
 use crate::incident::{self, Ballot, Event, Refusal, Vote};
 use crate::pool::{AgentName, Timestamp};
@@ -15,9 +15,19 @@ use crate::store::{self, StoreError, Tx};
 use crate::wording::{self, Alarm, Reply, Setting};
 
 /// One input: who, what, may they, and what becomes of it, all in one transaction.
-pub async fn handle(tx: &mut Tx, gateway: &Arc<Gateway>, row: &InputRow) -> Result<(Answer, bool), StoreError> {
+/// What could be read for it beforehand is in `prepared`.
+pub async fn handle(
+    tx: &mut Tx,
+    gateway: &Arc<Gateway>,
+    row: &InputRow,
+    prepared: Option<String>,
+) -> Result<(Answer, bool), StoreError> {
     let entry = Entry::open(tx, gateway).await?;
-    let heard = hear(tx, gateway, &entry, row).await?;
+    let heard = if row.source == telegram::SOURCE {
+        telegram::hear(tx, &entry, row, prepared).await?
+    } else {
+        hear(tx, gateway, &entry, row).await?
+    };
     if let Some(refused) = &heard.journal {
         store::journal::append(tx, std::slice::from_ref(refused), entry.now).await?;
     }
@@ -28,7 +38,7 @@ pub async fn handle(tx: &mut Tx, gateway: &Arc<Gateway>, row: &InputRow) -> Resu
 }
 
 /// What a refusal's journal entry holds besides who and what.
-enum Why<'a> {
+pub(super) enum Why<'a> {
     /// The core's own.
     Refusal(&'a Refusal),
     /// The answer says it.
@@ -36,8 +46,9 @@ enum Why<'a> {
 }
 
 /// What became of an input, besides what it did to a case.
-struct Heard {
-    answer: Answer,
+pub(super) struct Heard {
+    /// What the speaker is told.
+    pub answer: Answer,
     /// It is the evidence of a decision and is never deleted.
     evidence: bool,
     journal: Option<store::journal::Entry>,
@@ -47,6 +58,11 @@ struct Heard {
 }
 
 impl Heard {
+    /// It changes nothing, and is no evidence.
+    pub(super) fn read(text: String) -> Self {
+        Self { evidence: false, ..Self::taken(text) }
+    }
+
     fn taken(text: String) -> Self {
         Self { answer: Answer { outcome: AnswerKind::Taken, text }, evidence: true, journal: None, plan: false }
     }
@@ -56,7 +72,7 @@ impl Heard {
     }
 
     /// Who may not, or what cannot be: told, and journaled.
-    fn refused(row: &InputRow, speaker: &Speaker, agent: Option<AgentName>, why: Why, text: String) -> Self {
+    pub(super) fn refused(row: &InputRow, speaker: &Speaker, agent: Option<AgentName>, why: Why, text: String) -> Self {
         let mut body = match why {
             Why::Refusal(refusal) => json!(refusal),
             Why::Text => json!({ "text": text }),
@@ -73,7 +89,7 @@ impl Heard {
         }
     }
 
-    fn misunderstood(text: String) -> Self {
+    pub(super) fn misunderstood(text: String) -> Self {
         Self {
             answer: Answer { outcome: AnswerKind::Misunderstood, text },
             evidence: false,
@@ -88,12 +104,31 @@ async fn hear(tx: &mut Tx, gateway: &Arc<Gateway>, entry: &Entry, row: &InputRow
         return Ok(Heard::misunderstood("this input cannot be read; it was made by another release".into()));
     };
     let person = entry.people().who(&said.speaker).cloned();
-    let owner = matches!(said.speaker, Speaker::LocalUser(uid) if uid == 0 || uid == gateway.own_uid);
+    let owner = is_owner(gateway, &said.speaker);
     let command = match Command::parse(&said.line, said.context) {
         Ok(command) => command,
         Err(wrong) if person.is_some() || owner => return Ok(Heard::misunderstood(wording::misunderstood(&wrong))),
         Err(_) => return Ok(Heard::refused(row, &said.speaker, None, Why::Text, wording::stranger(&said.speaker))),
     };
+    obey(tx, entry, row, &said, command).await
+}
+
+/// Whoever owns the store, or the machine.
+fn is_owner(gateway: &Gateway, speaker: &Speaker) -> bool {
+    matches!(speaker, Speaker::LocalUser(uid) if *uid == 0 || *uid == gateway.own_uid)
+}
+
+/// Does what `said` came to, if its speaker may say so.
+pub(super) async fn obey(
+    tx: &mut Tx,
+    entry: &Entry,
+    row: &InputRow,
+    said: &Said,
+    command: Command,
+) -> Result<Heard, StoreError> {
+    let gateway = entry.gateway();
+    let person = entry.people().who(&said.speaker).cloned();
+    let owner = is_owner(gateway, &said.speaker);
     // The owner of the store may stop things without being anybody: that only takes away.
     let stops = matches!(command, Command::Hold { .. } | Command::Revoke { .. } | Command::RetryInput { .. });
     let by = match (&person, owner && stops) {
@@ -108,7 +143,7 @@ async fn hear(tx: &mut Tx, gateway: &Arc<Gateway>, entry: &Entry, row: &InputRow
             return Ok(Heard::refused(row, &said.speaker, None, Why::Text, wording::stranger(&said.speaker)));
         }
     };
-    let speech = Speech { row, said: &said, person: person.map(|person| person.id), by };
+    let speech = Speech { row, said, person: person.map(|person| person.id), by };
     speech.act(tx, gateway, entry, command).await
 }
 

@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use base64::Engine as _;
 use rand::Rng as _;
 
 use crate::approval::{Code, RequestId};
@@ -29,6 +30,12 @@ impl Ids {
             last_key_second: None,
             execution: ExecutionId(self.id(now)),
         }
+    }
+
+    /// 128 random bits as text, 22 letters: what a button holds.
+    pub fn token(&self) -> String {
+        let bits: Vec<u8> = (0..4).flat_map(|_| self.random().to_be_bytes()).collect();
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits)
     }
 
     /// A number from 0 up to, but not including, 1; for jitter.

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::hear::handle;
-use super::{Gateway, TaskName, ledger, speak};
+use super::{Gateway, TaskName, ledger, speak, telegram};
 use crate::approval::{Answer, InputId, Said};
 use crate::store::inbox::{Appended, Input, InputRow};
 use crate::store::{self, StoreError};
@@ -81,7 +81,7 @@ pub async fn submit(gateway: &Arc<Gateway>, id: InputId, said: Said) -> Result<S
 pub async fn append(gateway: &Arc<Gateway>, id: &InputId, said: &Said) -> Result<Appended, StoreError> {
     let input = Input {
         id: id.0.clone(),
-        source: speak::source_of(said.via).to_owned(),
+        source: said.via.key().to_owned(),
         raw: json!(said).to_string(),
         entered_at: gateway.clock.now(),
     };
@@ -111,7 +111,7 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<usize, StoreError> {
             plan |= matches!(outcome?, Worked::Off { plan: true });
         }
         gateway.bells.revive.notify_one();
-        gateway.bells.deliver.notify_one();
+        gateway.bells.deliver();
         if plan {
             gateway.bells.plan.notify_one();
         }
@@ -173,7 +173,8 @@ enum Worked {
 async fn work_off(gateway: &Arc<Gateway>, row: &InputRow, counted: Counted) -> Result<Worked, StoreError> {
     let (job, input) = (Arc::clone(gateway), row.clone());
     fail_point!("inbox.before_handled");
-    match gateway.store.write(move |tx| Box::pin(async move { handle(tx, &job, &input).await })).await {
+    let prepared = telegram::prepare(gateway, row).await?;
+    match gateway.store.write(move |tx| Box::pin(async move { handle(tx, &job, &input, prepared).await })).await {
         Ok((answer, plan)) => {
             fail_point!("inbox.after_handled");
             gateway.waiting.answer(&row.id, &answer);
@@ -238,7 +239,7 @@ async fn count_failure(
     });
     let set_aside = counting.await?;
     if set_aside {
-        gateway.bells.deliver.notify_one();
+        gateway.bells.deliver();
         let reply = Reply::SetAside { id: row.id.clone() };
         let answer = Answer { outcome: reply.kind(), text: reply.text(&gateway.setting(None), gateway.clock.now()) };
         gateway.waiting.answer(&row.id, &answer);

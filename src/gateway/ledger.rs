@@ -51,8 +51,9 @@ impl Entry {
 
     /// Lets requests expire in this job, unless an input that may hold a vote still waits.
     pub async fn let_expire(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
-        self.expiry_waits =
-            super::jump::is_due(&self.gateway) || store::inbox::has_earlier_unhandled(tx, self.now).await?;
+        self.expiry_waits = super::jump::is_due(&self.gateway)
+            || self.gateway.telegram.may_hold_votes(self.now)
+            || store::inbox::has_earlier_unhandled(tx, self.now).await?;
         Ok(())
     }
 
@@ -254,8 +255,22 @@ impl Entry {
                 store::epochs::raise(tx, &execution.mission, &execution.agent, id, self.now).await?;
             }
         }
-        let messages = super::speak::messages(tx, self, step, facts).await?;
-        store::messages::insert(tx, &messages).await
+        super::speak::step(tx, self, step, facts).await
+    }
+
+    /// Whose job it is.
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Where people are told.
+    pub fn outlets(&self) -> Vec<super::speak::Outlet> {
+        self.gateway.outlets()
+    }
+
+    /// A fresh token for a button.
+    pub fn token(&self) -> String {
+        self.gateway.ids.token()
     }
 
     /// A fresh id for a message or a vote of this job.

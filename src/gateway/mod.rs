@@ -17,6 +17,7 @@ mod begin;
 mod bell;
 mod clock;
 mod conclude;
+mod copies;
 pub mod deliver;
 mod desk;
 mod hear;
@@ -26,6 +27,7 @@ mod in_force;
 pub mod inbox;
 mod jump;
 mod ledger;
+mod marking;
 mod metrics;
 pub mod plan;
 mod reload;
@@ -37,6 +39,7 @@ mod speak;
 pub mod start;
 mod status;
 pub mod sweep;
+pub mod telegram;
 mod terminal_input;
 mod verify;
 mod watches;
@@ -54,6 +57,7 @@ pub use run::{RunError, RunOptions, run};
 pub use status::{Status, TaskName};
 pub use watches::Watches;
 
+use crate::approval::Channel;
 use crate::config::Config;
 use crate::probe::Sweeper;
 use crate::revival::Launcher;
@@ -96,6 +100,8 @@ pub struct Gateway {
     /// The hold as the newest job saw it; for texts only, decisions read the store.
     hold_seen: RwLock<Option<Hold>>,
     waiting: inbox::Waiting,
+    /// What is known of the bot and its chats.
+    pub telegram: telegram::State,
     /// Looks of verifications at the same time: after a mass death they must not become a storm of
     /// probes that makes the living look dead.
     looks: tokio::sync::Semaphore,
@@ -148,6 +154,7 @@ impl Gateway {
             in_force: RwLock::new(Arc::new(InForce::new(parts.config, parts.has_manager))),
             hold_seen: RwLock::default(),
             waiting: inbox::Waiting::default(),
+            telegram: telegram::State::default(),
             looks: tokio::sync::Semaphore::new(LOOKS_MAX),
             jumping: tokio::sync::Mutex::default(),
         })
@@ -171,6 +178,25 @@ impl Gateway {
     /// The hold as it was last seen.
     fn hold_seen(&self) -> Option<Hold> {
         self.hold_seen.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where people are told, by the files in force.
+    pub fn outlets(&self) -> Vec<speak::Outlet> {
+        let config = &self.in_force().config;
+        let mut outlets = Vec::new();
+        if config.gate.channels.terminal.enabled {
+            outlets.push(speak::Outlet { channel: Channel::Terminal, target: String::new() });
+        }
+        let telegram = &config.gate.channels.telegram;
+        if telegram.enabled {
+            let targets = config.policy.channel_targets().filter(|target| target.enabled && target.name == "telegram");
+            let chats = targets.filter_map(|target| telegram.chats.get(target.target?));
+            outlets.extend(chats.map(|chat| speak::Outlet {
+                channel: Channel::Telegram,
+                target: self.telegram.now_at(*chat).to_string(),
+            }));
+        }
+        outlets
     }
 
     /// How texts are to be written, with this hold in force.

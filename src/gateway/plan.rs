@@ -58,7 +58,7 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<Option<Timestamp>, StoreErro
     fail_point!("plan.after");
     if !all.is_empty() {
         gateway.bells.revive.notify_one();
-        gateway.bells.deliver.notify_one();
+        gateway.bells.deliver();
     }
     Ok(next)
 }

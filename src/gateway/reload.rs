@@ -70,6 +70,7 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<bool, StoreError> {
             let new = InForce::new(loaded.config, gateway.has_manager);
             take_over(gateway, &old.people, new, Revocations::OfThoseWhoLeftEnd).await?;
             gateway.status.set_stale_config(None);
+            gateway.bells.mended.notify_one();
             gateway.status.settle("reload");
             if !changes.is_empty() {
                 speak::raise(gateway, Alarm::NewConfig { changes }).await?;
@@ -105,7 +106,7 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<bool, StoreError> {
 }
 
 /// Keys that are read once, at the start.
-const FROM_THE_NEXT_START: [&str; 8] = [
+const FROM_THE_NEXT_START: [&str; 9] = [
     "store",
     "socket",
     "import_state",
@@ -114,6 +115,7 @@ const FROM_THE_NEXT_START: [&str; 8] = [
     "schedule.concurrency",
     "schedule.systemctl",
     "channels.terminal.input",
+    "channels.telegram.enabled",
 ];
 
 /// A change, and whether it waits for the next start: nobody is told that something is in force that is not.

@@ -174,7 +174,7 @@ async fn carry(
             errors = 0;
         }
         match outcome {
-            Ok(Further::Goes) => gateway.bells.deliver.notify_one(),
+            Ok(Further::Goes) => gateway.bells.deliver(),
             Ok(Further::Ended) => return,
             Err(error) => {
                 drop(turn.take());

@@ -12,7 +12,9 @@ use super::heartbeat::{Heartbeat, Watchdog};
 use super::sweep::Sweeping;
 use super::{
     Bells, Gateway, MachineClock, Parts, SteadyClock, deliver, inbox, plan, reload, retention, revive, speak, start,
+    telegram,
 };
+use crate::approval::Channel;
 use crate::channel::Terminal;
 use crate::config::{self, Loaded, Problems};
 use crate::probe::{
@@ -116,6 +118,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
 
     recover(&gateway).await?;
     let rows = start::remember(&gateway).await?;
+    telegram::remember(&gateway).await?;
     if let Some(file) = &gate.store.import_state {
         start::import_state(&gateway, file).await?;
     }
@@ -146,7 +149,10 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             tasks.spawn(Arc::clone(&sweeping).run(Arc::clone(&gateway), Heartbeat::new()));
             tasks.spawn(reload::run(Arc::clone(&gateway), files));
             tasks.spawn(retention::run(Arc::clone(&gateway)));
-            tasks.spawn(deliver::run(Arc::clone(&gateway), Arc::new(options.output.clone())));
+            tasks.spawn(deliver::run(Arc::clone(&gateway), Arc::new(options.output.clone()), Channel::Terminal));
+            if gate.channels.telegram.enabled {
+                tasks.spawn(telegram::run(Arc::clone(&gateway)));
+            }
             if let Some(watchdog) = Watchdog::of_systemd() {
                 let gateway = Arc::clone(&gateway);
                 tasks.spawn(async move { watchdog.run(gateway).await });

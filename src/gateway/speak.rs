@@ -3,26 +3,50 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Gateway;
+use super::copies;
 use super::ledger::Entry;
 use crate::approval::{Channel, Request};
 use crate::incident::{Case, Event, Facts, Step};
 use crate::pool::Timestamp;
 use crate::store::messages::{MessageKind, NewMessage};
 use crate::store::{self, StoreError, Tx};
-use crate::wording::{self, Alarm, CardFacts, Setting};
+use crate::wording::{self, Alarm, CardFacts, Content, Setting, Urgency};
 
-/// The channel that the daemon's own output is, in the store's words.
-pub const TERMINAL: &str = "terminal";
+/// A place where people are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outlet {
+    /// By which channel.
+    pub channel: Channel,
+    /// Where there, in the channel's own form.
+    pub target: String,
+}
 
-/// A message's body as the store keeps it. Kept on disk: add optional fields, change none.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Body {
-    /// What a channel without cards and buttons shows.
-    pub text: String,
+/// The smaller, the sooner, among the messages of one chat; a terminal has them as they happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Somebody looks at a spinner.
+    Answer,
+    /// Somebody decided, and everybody else should see it.
+    Decision,
+    /// Somebody is to decide, or something is wrong.
+    Request,
+    /// Something goes on.
+    Progress,
+}
+
+impl Priority {
+    /// As the store has it.
+    pub fn number(self) -> i64 {
+        match self {
+            Self::Answer => 0,
+            Self::Decision => 1,
+            Self::Request => 2,
+            Self::Progress => 3,
+        }
+    }
 }
 
 /// How many lines of an agent's history a card shows.
@@ -30,44 +54,72 @@ const RECENT: usize = 3;
 /// How far back in the agent's journal they are looked for.
 const RECENT_READ: u32 = 30;
 
-/// The messages of a step, in the order of its events.
-pub async fn messages(
-    tx: &mut Tx,
-    entry: &Entry,
-    step: &Step,
-    facts: &Facts<'_>,
-) -> Result<Vec<NewMessage>, StoreError> {
-    let mut due = Vec::new();
-    if !entry.in_force().config.gate.channels.terminal.enabled {
-        return Ok(due);
+/// Puts the messages of a step on their way, in the order of its events, and gives the copies that are
+/// there already what they say now.
+pub async fn step(tx: &mut Tx, entry: &Entry, step: &Step, facts: &Facts<'_>) -> Result<(), StoreError> {
+    let outlets = entry.outlets();
+    if outlets.is_empty() || step.events.is_empty() {
+        return Ok(());
     }
     let setting = entry.setting();
+    let chats = outlets.iter().any(|outlet| outlet.channel != Channel::Terminal);
+    let shown = if chats { copies::refresh(tx, entry, step, facts).await? } else { copies::Shown::default() };
+    let mut due = Vec::new();
     for event in &step.events {
         let request = request_of(event, step);
         let about = request.map_or_else(|| step.case.incident.id.0.clone(), |request| request.id.0.clone());
-        match (event, request) {
-            (Event::Asked { .. } | Event::ShownAgain { .. }, Some(request)) => {
-                let recent = recent(tx, &step.case, &setting, entry.now).await?;
-                let known = CardFacts {
-                    execution: step.case.execution.as_ref(),
-                    approval_ttl: facts.timing.approval_ttl,
-                    recent: &recent,
-                };
-                let card = wording::card(&step.case.incident, request, &known, &setting, entry.now);
-                due.push(message(entry, MessageKind::Card, about, card.to_text()));
+        if let (Event::Asked { .. } | Event::ShownAgain { .. }, Some(request)) = (event, request) {
+            // What was to be told before it stands before it.
+            store::messages::insert(tx, &std::mem::take(&mut due)).await?;
+            let recent = recent(tx, &step.case, &setting, entry.now).await?;
+            let known = CardFacts {
+                execution: step.case.execution.as_ref(),
+                approval_ttl: facts.timing.approval_ttl,
+                recent: &recent,
+            };
+            let card = wording::card(&step.case.incident, request, &known, &setting, entry.now);
+            for outlet in &outlets {
+                copies::put(tx, entry, outlet, request, &card, None).await?;
             }
-            _ => {
-                if let Some(told) = wording::notice(event, &step.case.incident, request, &setting, entry.now) {
-                    due.push(message(entry, MessageKind::Note, about, told.text));
+            continue;
+        }
+        let Some(told) = wording::notice(event, &step.case.incident, request, &setting, entry.now) else { continue };
+        for outlet in &outlets {
+            let (priority, content) = match outlet.channel {
+                Channel::Terminal | Channel::Cli => (Priority::Answer, Content::plain(told.text.clone())),
+                Channel::Telegram => {
+                    let card = request.and_then(|request| shown.in_chat(&request.id, &outlet.target));
+                    if !wording::rings(event, told.urgency, card.is_some()) {
+                        continue;
+                    }
+                    let content = Content {
+                        silent: told.urgency == Urgency::Progress,
+                        ..Content::plain(told.text.clone()).replying_to(card.flatten())
+                    };
+                    (Priority::Request, content)
                 }
-            }
+            };
+            due.push(message(
+                entry.id(),
+                outlet,
+                MessageKind::Note,
+                Some(about.clone()),
+                priority,
+                &content,
+                entry.now,
+            ));
         }
     }
-    Ok(due)
+    store::messages::insert(tx, &due).await
 }
 
 /// What happened to the agent lately, before this death was asked about, oldest first.
-async fn recent(tx: &mut Tx, case: &Case, setting: &Setting, now: Timestamp) -> Result<Vec<String>, StoreError> {
+pub(super) async fn recent(
+    tx: &mut Tx,
+    case: &Case,
+    setting: &Setting,
+    now: Timestamp,
+) -> Result<Vec<String>, StoreError> {
     let agent = &case.incident.agent;
     let filter = store::journal::Filter { agent: Some(agent.clone()), ..Default::default() };
     let rows = store::journal::page(tx, None, RECENT_READ, &filter).await?;
@@ -107,20 +159,29 @@ fn request_of<'s>(event: &Event, step: &'s Step) -> Option<&'s Request> {
     }
 }
 
-fn message(entry: &Entry, kind: MessageKind, about: String, text: String) -> NewMessage {
+/// A message that is due at once.
+pub(super) fn message(
+    id: String,
+    outlet: &Outlet,
+    kind: MessageKind,
+    about: Option<String>,
+    priority: Priority,
+    content: &Content,
+    now: Timestamp,
+) -> NewMessage {
     NewMessage {
-        id: entry.id(),
-        channel: TERMINAL.into(),
-        target: String::new(),
-        about: Some(about),
+        id,
+        channel: outlet.channel.key().into(),
+        target: outlet.target.clone(),
+        about,
         kind,
-        priority: 0,
-        created_at: entry.now,
-        body: json!(Body { text }).to_string(),
+        priority: if outlet.channel == Channel::Terminal { 0 } else { priority.number() },
+        created_at: now,
+        body: json!(content).to_string(),
     }
 }
 
-/// Journals an alarm and tells it in every channel.
+/// Journals an alarm and tells it in every channel, but not in the one that it says is down.
 pub async fn alarm(tx: &mut Tx, gateway: &Gateway, alarm: &Alarm, now: Timestamp) -> Result<(), StoreError> {
     let agent = match alarm {
         Alarm::UnsettledRun { agent, .. } | Alarm::BrokenPromise { agent, .. } => Some(agent.clone()),
@@ -128,20 +189,21 @@ pub async fn alarm(tx: &mut Tx, gateway: &Gateway, alarm: &Alarm, now: Timestamp
     };
     let journaled = store::journal::Entry { kind: alarm.word().to_owned(), agent, body: json!(alarm) };
     store::journal::append(tx, &[journaled], now).await?;
-    if !gateway.in_force().config.gate.channels.terminal.enabled {
-        return Ok(());
+    let mut due = Vec::new();
+    for outlet in gateway.outlets() {
+        let down = matches!(
+            alarm,
+            Alarm::ChannelDown { channel, .. } | Alarm::ChannelStopped { channel, .. }
+                if *channel == outlet.channel.key()
+        );
+        let told = outlet.channel == Channel::Terminal || alarm.urgency() > Urgency::Progress;
+        if told && !down {
+            let content = Content::plain(alarm.text());
+            let id = gateway.ids.id(now);
+            due.push(message(id, &outlet, MessageKind::Note, None, Priority::Request, &content, now));
+        }
     }
-    let told = NewMessage {
-        id: gateway.ids.id(now),
-        channel: TERMINAL.into(),
-        target: String::new(),
-        about: None,
-        kind: MessageKind::Note,
-        priority: 0,
-        created_at: now,
-        body: json!(Body { text: alarm.text() }).to_string(),
-    };
-    store::messages::insert(tx, &[told]).await
+    store::messages::insert(tx, &due).await
 }
 
 /// Raises an alarm that is told at once, in a transaction of its own.
@@ -149,14 +211,6 @@ pub async fn raise(gateway: &Arc<Gateway>, told: Alarm) -> Result<(), StoreError
     let job = Arc::clone(gateway);
     let outcome =
         gateway.store.write(move |tx| Box::pin(async move { alarm(tx, &job, &told, job.clock.now()).await })).await;
-    gateway.bells.deliver.notify_one();
+    gateway.bells.deliver();
     outcome
-}
-
-/// The source of an input, in the store's words.
-pub fn source_of(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Terminal => "terminal",
-        Channel::Cli => "cli",
-    }
 }

@@ -16,8 +16,10 @@ words! {
         Card = "card",
         /// New content for a card.
         Edit = "edit",
-        /// A new message without buttons.
+        /// A new message that is not edited any more.
         Note = "note",
+        /// The answer to a tap: shown to whoever tapped, and to nobody else. Its target is the tap.
+        Answer = "answer",
     }
 }
 
@@ -78,7 +80,7 @@ pub struct NewMessage {
     pub target: String,
     /// The request or incident that it is about.
     pub about: Option<String>,
-    /// A card or a note; edits come from [`edit`].
+    /// Anything but an edit; those come from [`edit`].
     pub kind: MessageKind,
     /// The smaller, the sooner.
     pub priority: i64,
@@ -99,6 +101,8 @@ pub enum Edited {
     Queued,
     /// The card is gone, and nothing is sent.
     Gone,
+    /// That is what it says already.
+    Same,
 }
 
 /// Puts cards and notes on their way.
@@ -124,7 +128,8 @@ pub async fn insert(tx: &mut Tx, messages: &[NewMessage]) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Gives the card `copy` new content. `id` is used only if a new edit has to be queued.
+/// Gives the card `copy` new content; its row always has the newest. `id` is used only if a new edit
+/// has to be queued.
 pub async fn edit(
     tx: &mut Tx,
     copy: &str,
@@ -140,6 +145,9 @@ pub async fn edit(
         expected: "a card".into(),
         found: "none of that id".into(),
     })?;
+    if card.body == body {
+        return Ok(Edited::Same);
+    }
     match card.state {
         MessageState::Gone => return Ok(Edited::Gone),
         // It may be on its way at this moment; `sent` compares what went out with what stands here.
@@ -148,13 +156,36 @@ pub async fn edit(
             tx.update("messages", copy, "due", update.bind(copy.to_owned()).bind(body.to_owned())).await?;
             return Ok(Edited::Card);
         }
-        MessageState::Sent => {}
+        MessageState::Sent => {
+            let update = sql("UPDATE messages SET body = $2 WHERE id = $1");
+            tx.execute(update.bind(copy.to_owned()).bind(body.to_owned())).await?;
+        }
     }
+    queue_edit(tx, card, id, priority, now, body).await
+}
+
+/// The card `copy` is said once more to all ids it is known by: one of them was not known before.
+pub async fn edit_again(tx: &mut Tx, copy: &str, id: &str, priority: i64, now: Timestamp) -> Result<(), StoreError> {
+    let Some(card) = load(tx, copy).await?.filter(|card| card.state == MessageState::Sent) else { return Ok(()) };
+    let body = card.body.clone();
+    queue_edit(tx, card, id, priority, now, &body).await.map(drop)
+}
+
+/// An edit of a card that is on the other side.
+async fn queue_edit(
+    tx: &mut Tx,
+    card: MessageRow,
+    id: &str,
+    priority: i64,
+    now: Timestamp,
+    body: &str,
+) -> Result<Edited, StoreError> {
+    let copy = card.id;
     // The attempts begin anew with the content; the next time stays, it is the other side's wish.
     let replace = sql("UPDATE messages SET body = $2, attempts = 0,
              priority = CASE WHEN priority < $3 THEN priority ELSE $3 END
          WHERE copy = $1 AND state = 'due'");
-    if tx.execute(replace.bind(copy.to_owned()).bind(body.to_owned()).bind(priority)).await? > 0 {
+    if tx.execute(replace.bind(copy.clone()).bind(body.to_owned()).bind(priority)).await? > 0 {
         return Ok(Edited::Replaced);
     }
     let insert = sql("INSERT INTO messages
@@ -164,7 +195,7 @@ pub async fn edit(
     .bind(card.channel)
     .bind(card.target)
     .bind(card.about)
-    .bind(copy.to_owned())
+    .bind(copy)
     .bind(priority)
     .bind(now.as_millis())
     .bind(body.to_owned());
@@ -220,7 +251,7 @@ pub async fn sent(
     .bind(now.as_millis());
     tx.update("messages", &message.id, "due", update).await?;
     if let Some(body) = current.filter(|_| is_old && message.kind == MessageKind::Card) {
-        edit(tx, &message.id, edit_id, message.priority, now, &body).await?;
+        queue_edit(tx, message.clone(), edit_id, message.priority, now, &body).await?;
     }
     Ok(())
 }
@@ -236,6 +267,19 @@ pub async fn postpone(tx: &mut Tx, channel: &str, target: &str, next_at: Timesta
     let update = sql("UPDATE messages SET next_at = $3
          WHERE channel = $1 AND target = $2 AND state = 'due' AND next_at < $3");
     tx.execute(update.bind(channel.to_owned()).bind(target.to_owned()).bind(next_at.as_millis())).await
+}
+
+/// What waits for `target` waits no longer than until `at`.
+pub async fn postpone_to(tx: &mut Tx, channel: &str, target: &str, at: Timestamp) -> Result<u64, StoreError> {
+    let update = sql("UPDATE messages SET next_at = $3
+         WHERE channel = $1 AND target = $2 AND state = 'due' AND next_at > $3");
+    tx.execute(update.bind(channel.to_owned()).bind(target.to_owned()).bind(at.as_millis())).await
+}
+
+/// `channel` is back: what waits there because an attempt failed waits no longer.
+pub async fn lift(tx: &mut Tx, channel: &str, now: Timestamp) -> Result<u64, StoreError> {
+    let update = sql("UPDATE messages SET next_at = $2 WHERE channel = $1 AND state = 'due' AND next_at > $2");
+    tx.execute(update.bind(channel.to_owned()).bind(now.as_millis())).await
 }
 
 /// The clock was set by `by_ms`: what is due waits as long as before.
@@ -272,7 +316,25 @@ pub async fn count_due(db: &mut impl Reads) -> Result<u64, StoreError> {
     Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
 }
 
-/// Deletes up to `limit` edits and notes that were sent or given up before `before`; tells how many.
+/// A card is no longer on the other side: it is not edited any more.
+pub async fn forget_copy(tx: &mut Tx, copy: &str) -> Result<(), StoreError> {
+    let update = sql("UPDATE messages SET state = 'gone' WHERE id = $1 OR (copy = $1 AND state = 'due')");
+    tx.execute(update.bind(copy.to_owned())).await?;
+    Ok(())
+}
+
+/// The other side calls `from` by another name now: what is due goes there, and what was sent is there no
+/// longer to be edited.
+pub async fn move_target(tx: &mut Tx, channel: &str, from: &str, to: &str) -> Result<(), StoreError> {
+    let edits = sql("UPDATE messages SET state = 'gone'
+         WHERE channel = $1 AND target = $2 AND state = 'due' AND kind = 'edit'");
+    tx.execute(edits.bind(channel.to_owned()).bind(from.to_owned())).await?;
+    let due = sql("UPDATE messages SET target = $3, next_at = 0 WHERE channel = $1 AND target = $2 AND state = 'due'");
+    tx.execute(due.bind(channel.to_owned()).bind(from.to_owned()).bind(to.to_owned())).await?;
+    Ok(())
+}
+
+/// Deletes up to `limit` edits, notes and answers that were sent or given up before `before`; tells how many.
 pub async fn purge(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
     let delete = sql("DELETE FROM messages WHERE id IN (
              SELECT id FROM messages WHERE state <> 'due' AND kind <> 'card' AND created_at < $1

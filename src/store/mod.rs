@@ -33,6 +33,7 @@ pub mod journal;
 pub mod messages;
 pub mod meta;
 pub mod requests;
+pub mod tokens;
 pub mod votes;
 
 pub use backup::{damage, write as backup};

@@ -155,3 +155,9 @@ pub(crate) async fn text(db: &mut impl Reads, statement: Sql) -> Result<Option<S
         None => Ok(None),
     }
 }
+
+/// A column of bare texts.
+pub(crate) async fn texts(db: &mut impl Reads, statement: Sql) -> Result<Vec<String>, StoreError> {
+    let rows = statement.fetch_all(db.connection()).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}

@@ -11,7 +11,10 @@ use super::row::sql;
 
 /// Every migration ever released, oldest first. Released ones never change: a store refuses a
 /// program in which the checksum of an applied one differs.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("migrations/sqlite/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("migrations/sqlite/0001_initial.sql")),
+    (2, "telegram", include_str!("migrations/sqlite/0002_telegram.sql")),
+];
 
 fn migrator() -> Migrator {
     let migrations = MIGRATIONS.iter().map(|&(version, name, text)| {

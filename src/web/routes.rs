@@ -117,11 +117,12 @@ pub fn input_id(uid: u32, id: &str) -> InputId {
 /// # Errors
 /// Never in practice: it says that what was said is no JSON.
 pub fn input_of(id: &InputId, said: &Said, now: Timestamp) -> Result<inbox::Input, serde_json::Error> {
-    let source = match said.via {
-        Channel::Terminal => "terminal",
-        Channel::Cli => "cli",
-    };
-    Ok(inbox::Input { id: id.0.clone(), source: source.into(), raw: serde_json::to_string(said)?, entered_at: now })
+    Ok(inbox::Input {
+        id: id.0.clone(),
+        source: said.via.key().into(),
+        raw: serde_json::to_string(said)?,
+        entered_at: now,
+    })
 }
 
 /// Whether a client may choose `id`: 8 to 64 letters, digits and hyphens.

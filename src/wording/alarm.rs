@@ -75,6 +75,27 @@ pub enum Alarm {
         /// Executions that were called off.
         called_off: u32,
     },
+    /// A channel is stopped until somebody mends it.
+    ChannelStopped {
+        /// Its key in the configuration.
+        channel: String,
+        /// Why.
+        why: String,
+    },
+    /// A chat cannot be written to any more.
+    ChatLost {
+        /// Which, as far as it has a name.
+        chat: String,
+        /// Why.
+        why: String,
+    },
+    /// A group has another id now.
+    ChatMoved {
+        /// Which, as far as it has a name.
+        chat: String,
+        /// Its id now.
+        to: i64,
+    },
     /// The wall clock jumped.
     ClockJumped {
         /// By so many milliseconds; negative: back.
@@ -141,6 +162,9 @@ impl Alarm {
             Self::SweepLate { .. } => "sweep_late",
             Self::DescriptorsCapped { .. } => "descriptors_capped",
             Self::ChannelDown { .. } => "channel_down",
+            Self::ChannelStopped { .. } => "channel_stopped",
+            Self::ChatLost { .. } => "chat_lost",
+            Self::ChatMoved { .. } => "chat_moved",
             Self::NewConfig { .. } => "new_config",
             Self::DaemonStarted { .. } => "daemon_started",
             Self::StorePressure { .. } => "store_pressure",
@@ -161,9 +185,13 @@ impl Alarm {
             | Self::SweepLate { .. }
             | Self::DescriptorsCapped { .. }
             | Self::ChannelDown { .. }
+            | Self::ChannelStopped { .. }
+            | Self::ChatLost { .. }
             | Self::StorePressure { .. }
             | Self::BrokenPromise { .. } => Urgency::Alarm,
-            Self::PersonRevoked { .. } | Self::Held { .. } | Self::Released { .. } => Urgency::Decision,
+            Self::ChatMoved { .. } | Self::PersonRevoked { .. } | Self::Held { .. } | Self::Released { .. } => {
+                Urgency::Decision
+            }
             Self::NewConfig { .. } | Self::DaemonStarted { .. } => Urgency::Progress,
         }
     }
@@ -243,6 +271,20 @@ impl Alarm {
             Self::ChannelDown { channel, why } => (
                 format!("the channel {} is down: {}", short(channel), long(why)),
                 "people there are not reached. The other channels go on; `status` shows when it is back.".into(),
+            ),
+            Self::ChannelStopped { channel, why } => (
+                format!("the channel {} is stopped: {}", short(channel), long(why)),
+                "nobody is asked or heard there until that is mended; then load the files anew (SIGHUP) or restart. \
+                 The other channels go on."
+                    .into(),
+            ),
+            Self::ChatLost { chat, why } => (
+                format!("the Telegram chat {} cannot be written to: {}", short(chat), long(why)),
+                "people there are not asked. Add the bot again (and let it write), or name another chat.".into(),
+            ),
+            Self::ChatMoved { chat, to } => (
+                format!("the Telegram group {} has become a supergroup with the id {to}", short(chat)),
+                "it is written to there from now on; put the new id into the configuration, too.".into(),
             ),
             Self::NewConfig { changes } => (
                 format!("a new configuration is in force: {}", changed(changes)),

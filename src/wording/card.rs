@@ -78,6 +78,11 @@ pub struct Card {
 }
 
 impl Card {
+    /// The request's code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
     /// Plain text for a terminal, 80 columns where words allow it. Nothing depends on colour.
     pub fn to_text(&self) -> String {
         let mut lines = Vec::new();

@@ -14,8 +14,11 @@
 mod alarm;
 mod answer;
 mod card;
+mod chat;
+mod content;
 mod explain;
 mod happened;
+mod html;
 mod journal;
 mod notice;
 mod phrase;
@@ -30,10 +33,13 @@ mod tests;
 pub use alarm::Alarm;
 pub use answer::{Reply, answer_to, misunderstood, refusal, stranger};
 pub use card::{AnswerOption, Card, CardFacts, answers, card};
+pub use chat::{anonymous, forwarded, help, nothing_planned, page_line, unknown_button, whoami};
+pub use content::{Button, Content};
 pub use explain::{Explained, explain};
 pub use happened::happened;
+pub use html::{ANSWER_MAX, CHAT_MAX, escaped, pages, tap_answer, units};
 pub use journal::{history_line, journal_line};
-pub use notice::{Notice, Urgency, notice, speaks_of};
+pub use notice::{Notice, Urgency, notice, rings, speaks_of};
 pub use plain::{REASON_MAX, SHORT_MAX, WIDTH, harmless};
 pub use setting::{HoldInfo, Setting, request_message};
 pub use status::{

@@ -128,6 +128,19 @@ fn told(
     })
 }
 
+/// Whether a chat hears of `event` by a message of its own. Where a card stands, the card says how things
+/// go on, and a phone rings only for what somebody must look at; without one, the beginning and the end
+/// are told, and the steps between are left to the history.
+pub fn rings(event: &Event, urgency: Urgency, has_card: bool) -> bool {
+    match urgency {
+        Urgency::Alarm => true,
+        Urgency::Decision => !has_card,
+        Urgency::Progress => {
+            !has_card && matches!(event, Event::Ready { by_policy: true, .. } | Event::Verified { .. })
+        }
+    }
+}
+
 fn after_calling_off(because: &CalledOff, setting: &Setting, now: Timestamp) -> String {
     let then = match because {
         CalledOff::OnHold => match setting.keeper(now) {

@@ -1,13 +1,14 @@
-//! Where people are asked and told. Telegram and Nostr are not part of this version: their
-//! targets are read and checked, so that the names in a policy resolve, but neither can be on.
+//! Where people are asked and told. Nostr is not part of this version: its targets are read and
+//! checked, so that the names in a policy resolve, but it cannot be on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::log::word;
 use super::people::Person;
+use super::telegram::Telegram;
 use crate::config::report::{Notes, Step, Trail, spell};
 use crate::config::section::{Section, as_flag, kind};
 use crate::config::words::suggest;
@@ -36,26 +37,6 @@ impl Default for Terminal {
     fn default() -> Self {
         Self { enabled: true, input: false }
     }
-}
-
-/// Telegram: read, but not yet spoken.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Telegram {
-    /// Always false in a configuration that was accepted.
-    pub enabled: bool,
-    /// The chats a policy may name as target.
-    pub chats: BTreeMap<String, Chat>,
-    /// The file with the bot's token.
-    pub token_file: Option<PathBuf>,
-}
-
-/// One Telegram chat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chat {
-    /// The numeric id; groups are negative.
-    pub chat: i64,
-    /// The topic in a forum, if any.
-    pub topic: Option<i64>,
 }
 
 /// Nostr: read, but not yet spoken.
@@ -88,10 +69,10 @@ pub enum NostrStyle {
 }
 
 impl Channels {
-    pub(super) fn read(mut section: Section<'_>) -> Self {
+    pub(super) fn read(mut section: Section<'_>, folder: &Path) -> Self {
         let channels = Self {
             terminal: read_terminal(&mut section),
-            telegram: read_telegram(&mut section),
+            telegram: Telegram::read(&mut section, folder),
             nostr: read_nostr(&mut section),
         };
         section.finish();
@@ -147,12 +128,12 @@ impl Channels {
 }
 
 /// A channel is a mapping, or a plain on or off.
-enum Given<'a> {
+pub(super) enum Given<'a> {
     Word(bool),
     Mapping(Section<'a>),
 }
 
-fn given<'a>(section: &mut Section<'a>, key: &'static str) -> Given<'a> {
+pub(super) fn given<'a>(section: &mut Section<'a>, key: &'static str) -> Given<'a> {
     match section.take(key) {
         Some(value @ (Value::Bool(_) | Value::String(_))) => match as_flag(value) {
             Some(flag) => Given::Word(flag),
@@ -176,45 +157,6 @@ fn read_terminal(section: &mut Section<'_>) -> Terminal {
             read
         }
     }
-}
-
-fn read_telegram(section: &mut Section<'_>) -> Telegram {
-    let telegram = match given(section, "telegram") {
-        Given::Word(enabled) => Telegram { enabled, ..Telegram::default() },
-        Given::Mapping(mut own) => {
-            refuse_secret(&mut own, "token", "token_file");
-            let read = Telegram {
-                enabled: own.flag("enabled", false),
-                chats: read_chats(own.section("chats")),
-                token_file: own.text("token_file").map(PathBuf::from),
-            };
-            own.finish();
-            read
-        }
-    };
-    refuse_unspoken(section, "telegram", "Telegram", telegram.enabled);
-    telegram
-}
-
-fn read_chats(section: Section<'_>) -> BTreeMap<String, Chat> {
-    let mut chats = BTreeMap::new();
-    for (name, value) in section.entries() {
-        let mut own = Section::new(Some(value), section.at(name), section.notes);
-        let chat = own.take("chat");
-        let topic = own.take("topic");
-        match chat.map(Value::as_i64) {
-            Some(Some(chat)) if chat != 0 => {
-                chats.insert(name.to_owned(), Chat { chat, topic: topic.and_then(Value::as_i64) });
-            }
-            Some(_) => own.error("chat", "is no chat id; write the number, negative for groups, without quotes"),
-            None => own.error("chat", "is missing; write the chat's numeric id, negative for groups"),
-        }
-        if topic.is_some_and(|topic| topic.as_i64().is_none_or(|topic| topic <= 0)) {
-            own.error("topic", "is no topic id; write the number of the topic, or remove the line");
-        }
-        own.finish();
-    }
-    chats
 }
 
 fn read_nostr(section: &mut Section<'_>) -> Nostr {
@@ -254,7 +196,7 @@ fn read_audiences(section: Section<'_>) -> BTreeMap<String, Audience> {
 }
 
 /// A secret in the file would end in backups, repositories and bug reports.
-fn refuse_secret(own: &mut Section<'_>, key: &'static str, instead: &str) {
+pub(super) fn refuse_secret(own: &mut Section<'_>, key: &'static str, instead: &str) {
     if own.take(key).is_some() {
         own.error(
             key,

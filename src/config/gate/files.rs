@@ -64,7 +64,7 @@ fn path(section: &mut Section<'_>, key: &'static str, default: &str, folder: &Pa
     optional_path(section, key, folder).unwrap_or_else(|| folder.join(default))
 }
 
-fn optional_path(section: &mut Section<'_>, key: &'static str, folder: &Path) -> Option<PathBuf> {
+pub(super) fn optional_path(section: &mut Section<'_>, key: &'static str, folder: &Path) -> Option<PathBuf> {
     let text = section.text(key)?;
     if text.starts_with('~') {
         section.error(key, "`~` is not expanded here; write the whole path, or one relative to this file");

@@ -12,6 +12,7 @@ mod log;
 mod npub;
 mod people;
 mod schedule;
+mod telegram;
 mod timing;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use serde_json::Value;
 
 use crate::pool::{AgentName, LocalHosts, UnitTemplate};
 
-pub use channels::{Audience, Channels, Chat, Nostr, NostrStyle, Telegram, Terminal};
+pub use channels::{Audience, Channels, Nostr, NostrStyle, Terminal};
 pub use command::{NameFilter, Placeholder, RestartTemplate, SubstituteCommand, SystemctlRestart};
 pub use files::{Files, Store};
 pub use log::{Log, LogFormat, LogLevel};
@@ -29,6 +30,7 @@ pub use people::{BusRole, Participant, PeopleSeen, Person};
 
 pub use crate::approval::Approves;
 pub use schedule::{HeartbeatUrl, Schedule};
+pub use telegram::{Chat, TELEGRAM_CREDENTIAL, TELEGRAM_TOKEN_VARIABLE, Telegram};
 pub use timing::{Retention, Timing};
 
 use super::Lookup;
@@ -97,7 +99,7 @@ impl Gate {
             systemctl_restart: SystemctlRestart::read(root.section("systemctl_restart")),
             substitute: SubstituteCommand::read(&mut root),
             people: people::read(root.section("people"), users),
-            channels: Channels::read(root.section("channels")),
+            channels: Channels::read(root.section("channels"), folder),
             retention: Retention::read(root.section("retention")),
             log: Log::read(root.section("log")),
             observe: root.flag("observe", false),

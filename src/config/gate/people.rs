@@ -198,9 +198,17 @@ fn read_local_user(name: &str, section: &mut Section<'_>, users: &dyn Lookup, cl
     Some(uid)
 }
 
+/// The ids that Telegram puts where it does not tell who speaks.
+const EVERYBODY: [i64; 3] = [1_087_968_824, 136_817_688, 777_000];
+
 fn read_telegram(name: &str, section: &mut Section<'_>, claims: &mut Claims) -> Option<i64> {
     let value = section.take("telegram")?;
     match value.as_i64() {
+        // In their name speaks whoever is an anonymous admin, or a channel, or Telegram itself.
+        Some(id) if EVERYBODY.contains(&id) => {
+            section.error("telegram", "is no person: anonymous admins, channels and Telegram itself speak as this id");
+            None
+        }
         // User ids are positive; a negative one is a group, and a group is nobody.
         Some(id) if id > 0 => {
             claim(name, format!("the Telegram user {id}"), &section.at("telegram"), section.notes, claims);

@@ -97,7 +97,9 @@ fn each_mistake_has_its_line_and_what_would_be_right() {
         ("local_hosts: [127.1]", "1:15: error: `local_hosts[0]` is a number; write text (in quotes if need be)"),
         ("local_hosts: ['a b']", "\"a b\" is no host"),
         ("observe: maybe", "is text; write true or false"),
-        ("channels: {telegram: on}", "`channels.telegram`: Telegram does not exist in this version"),
+        ("channels: {telegram: on}", "`channels.telegram.chats`: is missing; name the chats"),
+        ("channels: {telegram: {api_url: 'ftp://x'}}", "is no web address"),
+        ("channels: {telegram: {api_url: 'http://u:p@x'}}", "holds a name or password"),
         ("channels: {nostr: {enabled: true}}", "1:20: error: `channels.nostr`: Nostr does not exist in this version"),
         ("channels: {telegram: {token: '1:secret'}}", "put it into a file of its own and name that in `token_file`"),
         ("channels: {telegram: {chats: {x: {chat: '@ops'}}}}", "is no chat id; write the number"),
@@ -178,6 +180,7 @@ fn people_are_told_apart() {
         ("lee: {local_user: [1]}", "is a list; write a user's name"),
         ("lee: {telegram: '@lee'}", "is text; write the numeric user id without quotes, never a username"),
         ("lee: {telegram: -100}", "is the id of a group"),
+        ("lee: {telegram: 1087968824}", "is no person: anonymous admins"),
         ("lee: {nostr: [npub1x]}", "`people.lee.nostr[0]` is no Nostr public key"),
         (
             "lee: {nostr: nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5}",

@@ -19,13 +19,16 @@ pub(super) fn alarms(text: &str) -> Vec<Alarm> {
         Alarm::SweepLate { by: Duration::from_secs(95) },
         Alarm::DescriptorsCapped { slots: 768 },
         Alarm::ChannelDown { channel: "terminal".into(), why: text() },
+        Alarm::ChannelStopped { channel: "telegram".into(), why: text() },
+        Alarm::ChatLost { chat: "ops-room".into(), why: text() },
+        Alarm::ChatMoved { chat: "ops-room".into(), to: -1_001_234_567_890 },
         Alarm::NewConfig { changes: vec![text(), "people: lee is new".into()] },
         Alarm::DaemonStarted { observing: false },
         Alarm::DaemonStarted { observing: true },
         Alarm::StorePressure { why: text() },
         Alarm::BrokenPromise { agent: agent("ezra"), what: text() },
     ];
-    covers(&all, 17, |alarm| match alarm {
+    covers(&all, 20, |alarm| match alarm {
         Alarm::InputSetAside { .. } => 0,
         Alarm::UnknownTooLong { .. } => 1,
         Alarm::UnsettledRun { .. } => 2,
@@ -43,6 +46,9 @@ pub(super) fn alarms(text: &str) -> Vec<Alarm> {
         Alarm::DaemonStarted { .. } => 14,
         Alarm::StorePressure { .. } => 15,
         Alarm::BrokenPromise { .. } => 16,
+        Alarm::ChannelStopped { .. } => 17,
+        Alarm::ChatLost { .. } => 18,
+        Alarm::ChatMoved { .. } => 19,
     });
     all
 }
@@ -93,6 +99,15 @@ fn each_alarm_says_what_happened_and_what_to_do() {
     -- Alarm
     [channel_down] the channel terminal is down: disk full.
     People there are not reached. The other channels go on; `status` shows when it is back.
+    -- Alarm
+    [channel_stopped] the channel telegram is stopped: disk full.
+    Nobody is asked or heard there until that is mended; then load the files anew (SIGHUP) or restart. The other channels go on.
+    -- Alarm
+    [chat_lost] the Telegram chat ops-room cannot be written to: disk full.
+    People there are not asked. Add the bot again (and let it write), or name another chat.
+    -- Decision
+    [chat_moved] the Telegram group ops-room has become a supergroup with the id -1001234567890.
+    It is written to there from now on; put the new id into the configuration, too.
     -- Progress
     [new_config] a new configuration is in force: disk full, people: lee is new.
     Open incidents are planned anew under it.

@@ -1,0 +1,156 @@
+//! The copies of a request in chats: a card with buttons, which is edited as things go on. Every
+//! change of a case goes to all of them in the transaction that makes it.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::ledger::{Entry, from_body};
+use super::speak::{self, Outlet, Priority};
+use crate::approval::{Channel, Command, Press, Request, RequestId, RequestState, Target};
+use crate::incident::{Basis, Facts, Step};
+use crate::store::messages::{MessageKind, MessageRow, MessageState};
+use crate::store::tokens::{NewToken, TokenRow};
+use crate::store::{self, StoreError, Tx};
+use crate::wording::{self, AnswerOption, Button, Card, CardFacts, Content};
+
+/// Which requests have a copy in which chat, and the newest one's id there.
+#[derive(Debug, Default)]
+pub struct Shown(BTreeMap<(String, String), Option<String>>);
+
+impl Shown {
+    /// The copy of `request` in that chat: none if there is none, its id there once it has one.
+    pub fn in_chat(&self, request: &RequestId, target: &str) -> Option<Option<String>> {
+        self.0.get(&(request.0.clone(), target.to_owned())).cloned()
+    }
+}
+
+/// Puts a new copy of `request` on its way to `outlet`.
+pub async fn put(
+    tx: &mut Tx,
+    entry: &Entry,
+    outlet: &Outlet,
+    request: &Request,
+    card: &Card,
+    banner: Option<String>,
+) -> Result<(), StoreError> {
+    let id = entry.id();
+    let (content, tokens) = match outlet.channel {
+        Channel::Terminal | Channel::Cli => (Content::plain(card.to_text()), Vec::new()),
+        Channel::Telegram => content(entry, request, card, &[]),
+    };
+    let content = content.under(banner);
+    let about = Some(request.id.0.clone());
+    let message = speak::message(id.clone(), outlet, MessageKind::Card, about, Priority::Request, &content, entry.now);
+    store::messages::insert(tx, &[message]).await?;
+    store::tokens::insert(tx, &id, &tokens, entry.now).await
+}
+
+/// Gives every copy of the step's requests what it says now.
+pub async fn refresh(tx: &mut Tx, entry: &Entry, step: &Step, facts: &Facts<'_>) -> Result<Shown, StoreError> {
+    let mut shown = Shown::default();
+    for request in step.former_request.iter().chain(&step.case.request) {
+        let rows = store::messages::cards(tx, &request.id.0).await?;
+        let rows: Vec<MessageRow> =
+            rows.into_iter().filter(|row| row.channel != "terminal" && row.state != MessageState::Gone).collect();
+        if rows.is_empty() {
+            continue;
+        }
+        let card = card_of(tx, entry, step, request, facts).await?;
+        for row in rows {
+            edit(tx, entry, &row, request, &card).await?;
+            shown.0.insert((request.id.0.clone(), row.target), row.remote_id);
+        }
+    }
+    Ok(shown)
+}
+
+async fn card_of(
+    tx: &mut Tx,
+    entry: &Entry,
+    step: &Step,
+    request: &Request,
+    facts: &Facts<'_>,
+) -> Result<Card, StoreError> {
+    let setting = entry.setting();
+    let of_this = |basis: &Basis| matches!(basis, Basis::Request { request: id, .. } if *id == request.id);
+    let executions = step.case.execution.iter().chain(&step.former_execution);
+    // Whoever decides wants the past; whoever reads the end wants the end.
+    let recent =
+        if request.is_pending() { speak::recent(tx, &step.case, &setting, entry.now).await? } else { Vec::new() };
+    let known = CardFacts {
+        execution: executions.into_iter().find(|execution| of_this(&execution.basis)),
+        approval_ttl: facts.timing.approval_ttl,
+        recent: &recent,
+    };
+    Ok(wording::card(&step.case.incident, request, &known, &setting, entry.now))
+}
+
+/// Gives one copy what it says now.
+pub async fn edit(
+    tx: &mut Tx,
+    entry: &Entry,
+    row: &MessageRow,
+    request: &Request,
+    card: &Card,
+) -> Result<(), StoreError> {
+    let old: Content = from_body("messages", &row.id, &row.body)?;
+    let banner = old.banner.filter(|_| request.is_pending());
+    edit_as(tx, entry, row, request, card, banner).await
+}
+
+/// The same under a banner of its own.
+pub async fn edit_as(
+    tx: &mut Tx,
+    entry: &Entry,
+    row: &MessageRow,
+    request: &Request,
+    card: &Card,
+    banner: Option<String>,
+) -> Result<(), StoreError> {
+    let known = if request.is_pending() { store::tokens::of_copy(tx, &row.id).await? } else { Vec::new() };
+    let (content, tokens) = content(entry, request, card, &known);
+    store::tokens::insert(tx, &row.id, &tokens, entry.now).await?;
+    let priority = match request.state {
+        RequestState::Pending { .. } => Priority::Progress,
+        RequestState::Approved { .. }
+        | RequestState::Denied { .. }
+        | RequestState::Expired { .. }
+        | RequestState::Withdrawn { .. } => Priority::Decision,
+    };
+    let body = json!(content.under(banner)).to_string();
+    store::messages::edit(tx, &row.id, &entry.id(), priority.number(), entry.now, &body).await?;
+    Ok(())
+}
+
+/// The card with its buttons; a button that the copy has had keeps its token.
+fn content(entry: &Entry, request: &Request, card: &Card, known: &[TokenRow]) -> (Content, Vec<NewToken>) {
+    let mut new = Vec::new();
+    let mut button = |label: String, answer: &AnswerOption| {
+        let press = json!(Press::Say { command: command(request, answer) }).to_string();
+        let token = match known.iter().find(|token| token.press == press) {
+            Some(known) => known.token.clone(),
+            None => {
+                let token = entry.token();
+                new.push(NewToken { token: token.clone(), press });
+                token
+            }
+        };
+        Button { label, token }
+    };
+    let rows = card.button_rows().into_iter();
+    let buttons = rows.map(|row| row.into_iter().map(|(label, answer)| button(label, &answer)).collect()).collect();
+    let text = wording::pages(&card.to_text()).into_iter().next().unwrap_or_default();
+    (Content { text, html: Some(card.to_html()), buttons, ..Content::default() }, new)
+}
+
+/// What a button says, with the whole key: a code comes again some day.
+fn command(request: &Request, answer: &AnswerOption) -> Command {
+    let target = Target::Key(request.key.clone());
+    match answer {
+        AnswerOption::Approve => Command::Approve { target },
+        AnswerOption::Substitute(agent) => Command::Substitute { target, agent: agent.clone() },
+        AnswerOption::Deny => Command::Deny { target, reason: None },
+        AnswerOption::Snooze(for_) => Command::Snooze { target, for_: *for_ },
+    }
+}

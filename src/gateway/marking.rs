@@ -1,0 +1,207 @@
+//! What became of messages that were handed over, in the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ledger::{self, Entry};
+use super::{Gateway, copies, inbox, speak, telegram};
+use crate::approval::Request;
+use crate::channel::Delivery;
+use crate::incident::{self, Step};
+use crate::pool::IncidentId;
+use crate::store::messages::{MessageKind, MessageRow, MessageState};
+use crate::store::{self, StoreError, Tx};
+use crate::wording::{self, Alarm, CardFacts};
+
+/// What became of some messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Marked {
+    /// So many are on the other side.
+    pub sent: usize,
+    /// Their target takes no more right now.
+    pub stuck: bool,
+}
+
+/// So many attempts come at the channel's own pace, so that everything is out as soon as an outage ends; the
+/// longer it lasts, the fewer there are.
+const AT_ONCE: u32 = 20;
+/// The longest wait, in times the channel's own wish.
+const BACK_OFF_MAX: u32 = 30;
+/// A chat that cannot be written to is tried again this often: somebody may have let us in again.
+const LOST_AGAIN: Duration = Duration::from_secs(300);
+
+/// Marks them, in one transaction.
+pub async fn mark(gateway: &Arc<Gateway>, outcomes: Vec<(MessageRow, Delivery)>) -> Result<Marked, StoreError> {
+    match mark_together(gateway, outcomes.clone()).await {
+        Err(error) if inbox::is_the_works_own(&error) => mark_one_by_one(gateway, outcomes).await,
+        marked => marked,
+    }
+}
+
+async fn mark_together(gateway: &Arc<Gateway>, outcomes: Vec<(MessageRow, Delivery)>) -> Result<Marked, StoreError> {
+    let job = Arc::clone(gateway);
+    gateway.store.write(move |tx| Box::pin(async move { mark_all(tx, &job, outcomes).await })).await
+}
+
+/// A message about a damaged case must not keep the others from being marked, or they would all be
+/// sent again and again (invariant 13).
+async fn mark_one_by_one(gateway: &Arc<Gateway>, outcomes: Vec<(MessageRow, Delivery)>) -> Result<Marked, StoreError> {
+    let mut all = Marked::default();
+    for outcome in outcomes {
+        let id = outcome.0.id.clone();
+        match mark_together(gateway, vec![outcome]).await {
+            Ok(one) => {
+                all.sent += one.sent;
+                all.stuck |= one.stuck;
+            }
+            Err(error) if inbox::is_the_works_own(&error) => {
+                tracing::error!(message = id, error = inbox::chain(&error), "a message is given up");
+                gateway.store.write(move |tx| Box::pin(async move { store::messages::gone(tx, &id).await })).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
+async fn mark_all(
+    tx: &mut Tx,
+    gateway: &Arc<Gateway>,
+    outcomes: Vec<(MessageRow, Delivery)>,
+) -> Result<Marked, StoreError> {
+    let entry = Entry::open(tx, gateway).await?;
+    let mut marked = Marked::default();
+    for (row, delivered) in outcomes {
+        let channel = row.channel.clone();
+        match delivered {
+            Delivery::Delivered { remote_id } if was_known_meanwhile(tx, &row).await? => {
+                // A tap on it was quicker than Telegram's answer, or an earlier attempt had come through.
+                if let Some(remote_id) = &remote_id {
+                    store::tokens::learn(tx, &channel, &row.target, remote_id, &row.id).await?;
+                    store::messages::edit_again(tx, &row.id, &entry.id(), row.priority, entry.now).await?;
+                }
+                marked.sent += 1;
+            }
+            Delivery::Delivered { remote_id } => {
+                store::messages::sent(tx, &row, remote_id.as_deref(), entry.now, &entry.id()).await?;
+                gateway.status.settle(&channel);
+                gateway.status.settle(&cause(&row));
+                marked.sent += 1;
+                if row.kind == MessageKind::Card {
+                    if let Some(remote_id) = &remote_id {
+                        store::tokens::learn(tx, &channel, &row.target, remote_id, &row.id).await?;
+                    }
+                    delivered_card(tx, &entry, &row).await?;
+                }
+            }
+            Delivery::Retry { after, why } => {
+                tracing::warn!(channel, why, "a message could not be sent and is tried again");
+                let down = Alarm::ChannelDown { channel: channel.clone(), why };
+                gateway.status.raise(channel.clone(), down, entry.now);
+                let again = entry.now.plus(after * (row.attempts / AT_ONCE).clamp(1, BACK_OFF_MAX));
+                store::messages::failed(tx, &row.id, again).await?;
+                // What stands behind it waits with it, or it would overtake.
+                store::messages::postpone(tx, &channel, &row.target, again).await?;
+                marked.stuck = true;
+            }
+            Delivery::Pause { after } => {
+                store::messages::postpone(tx, &channel, &row.target, entry.now.plus(after)).await?;
+                marked.stuck = true;
+            }
+            Delivery::Moved { to } => {
+                telegram::moved(tx, &entry, &row.target, &to).await?;
+                marked.stuck = true;
+            }
+            Delivery::Lost { why } => {
+                lost(tx, gateway, &entry, &row, why).await?;
+                marked.stuck = true;
+            }
+            Delivery::Gone { why } => {
+                tracing::warn!(channel, why, "a message can never be sent");
+                store::messages::gone(tx, &row.id).await?;
+                shown_again(tx, gateway, &entry, &row).await?;
+            }
+            Delivery::Stopped { why } => {
+                telegram::stop(tx, gateway, why, entry.now).await?;
+                marked.stuck = true;
+            }
+        }
+    }
+    Ok(marked)
+}
+
+async fn was_known_meanwhile(tx: &mut Tx, row: &MessageRow) -> Result<bool, StoreError> {
+    if row.kind != MessageKind::Card {
+        return Ok(false);
+    }
+    let now = store::messages::load(tx, &row.id).await?;
+    Ok(now.is_some_and(|now| now.state == MessageState::Sent))
+}
+
+fn cause(row: &MessageRow) -> String {
+    format!("{}: {}", row.channel, row.target)
+}
+
+/// The first delivery of a request starts its clock.
+pub(super) async fn delivered_card(tx: &mut Tx, entry: &Entry, row: &MessageRow) -> Result<(), StoreError> {
+    let Some(about) = &row.about else { return Ok(()) };
+    let Some((request, case)) = request_and_case(tx, about).await? else { return Ok(()) };
+    let ttl = entry.in_force().timing.approval_ttl;
+    let is_newest = case.request.as_ref().is_some_and(|newest| newest.id == request.id);
+    if is_newest && case.is_open() {
+        let now = entry.now;
+        entry.quietly(tx, case, |case| Step::quiet(incident::delivered(case, now, ttl))).await?;
+    }
+    Ok(())
+}
+
+async fn request_and_case(tx: &mut Tx, about: &str) -> Result<Option<(Request, incident::Case)>, StoreError> {
+    let Some(row) = store::requests::load(tx, about).await? else { return Ok(None) };
+    let request: Request = ledger::from_body("requests", &row.id, &row.body)?;
+    let case = ledger::case_of(tx, &IncidentId(row.incident_id)).await?;
+    Ok(case.map(|case| (request, case)))
+}
+
+/// A chat of the configuration is waited for, and the others hear of it; whoever else blocked us has
+/// wanted no answer.
+async fn lost(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &MessageRow, why: String) -> Result<(), StoreError> {
+    let is_ours = entry.outlets().iter().any(|outlet| outlet.target == row.target);
+    if !is_ours {
+        tracing::info!(chat = row.target, why, "somebody cannot be answered");
+        return store::messages::gone(tx, &row.id).await;
+    }
+    store::messages::postpone(tx, &row.channel, &row.target, entry.now.plus(LOST_AGAIN)).await?;
+    let alarm = Alarm::ChatLost { chat: telegram::name_of(entry, &row.target), why };
+    if gateway.status.raise(cause(row), alarm.clone(), entry.now) {
+        speak::alarm(tx, gateway, &alarm, entry.now).await?;
+    }
+    Ok(())
+}
+
+/// Somebody deleted a card that still asks: it is shown again, or nobody would see how to answer. A card
+/// that could never be shown is an alarm.
+async fn shown_again(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &MessageRow) -> Result<(), StoreError> {
+    let Some(about) = row.about.as_ref().filter(|_| row.kind != MessageKind::Note) else { return Ok(()) };
+    let Some((request, case)) = request_and_case(tx, about).await? else { return Ok(()) };
+    if !request.is_pending() {
+        return Ok(());
+    }
+    if row.kind == MessageKind::Card {
+        let why = "it refuses the card of a request".to_owned();
+        let alarm = Alarm::ChatLost { chat: telegram::name_of(entry, &row.target), why };
+        if gateway.status.raise(cause(row), alarm.clone(), entry.now) {
+            speak::alarm(tx, gateway, &alarm, entry.now).await?;
+        }
+        return Ok(());
+    }
+    let Some(outlet) = entry.outlets().into_iter().find(|outlet| outlet.target == row.target) else { return Ok(()) };
+    if let Some(copy) = &row.copy {
+        store::messages::forget_copy(tx, copy).await?;
+    }
+    let setting = entry.setting();
+    let recent = speak::recent(tx, &case, &setting, entry.now).await?;
+    let known = CardFacts { execution: None, approval_ttl: entry.in_force().timing.approval_ttl, recent: &recent };
+    let card = wording::card(&case.incident, &request, &known, &setting, entry.now);
+    let banner = Some("The card of this request was deleted; here it is again.".to_owned());
+    copies::put(tx, entry, &outlet, &request, &card, banner).await
+}

@@ -1,0 +1,315 @@
+//! What somebody said on Telegram, and what becomes of it: in the one transaction of its input, with the
+//! answer that it is owed. Who speaks is the numeric id that Telegram's server put there; nothing else
+//! that an update says about its sender is looked at.
+
+use serde_json::{Value, json};
+
+pub use super::questions::prepare;
+use super::state::Me;
+use super::{SOURCE, moves};
+use crate::approval::{AnswerKind, Channel, Code, Command, Press, Question, Request, Said, Speaker, Target as Meant};
+use crate::channel::telegram::{Message, Replied, Tap, Target, Update, Void, command_for};
+use crate::gateway::hear::{Heard, Why, obey};
+use crate::gateway::ledger::{self, Entry, from_body};
+use crate::gateway::speak::{self, Outlet, Priority};
+use crate::gateway::{copies, marking};
+use crate::pool::IncidentId;
+use crate::store::inbox::InputRow;
+use crate::store::messages::{MessageKind, MessageState, NewMessage};
+use crate::store::tokens::{NewToken, TokenRow};
+use crate::store::{self, StoreError, Tx};
+use crate::wording::{self, Button, CardFacts, Content};
+
+/// A line that is for us.
+pub struct Heeded {
+    /// In the one grammar, without the bot's name.
+    pub line: String,
+    /// It is a command, and not only a reply.
+    pub is_command: bool,
+}
+
+/// What of a message is for us: a command, or a reply.
+pub fn line_of(message: &Message, me: &Me) -> Option<Heeded> {
+    match command_for(&message.text, &me.username) {
+        Some(line) => Some(Heeded { line, is_command: true }),
+        None if message.replies_to.is_some() && !message.text.trim_start().starts_with('/') => {
+            Some(Heeded { line: message.text.trim().to_owned(), is_command: false })
+        }
+        None => None,
+    }
+}
+
+/// One input from Telegram.
+pub(in crate::gateway) async fn hear(
+    tx: &mut Tx,
+    entry: &Entry,
+    row: &InputRow,
+    prepared: Option<String>,
+) -> Result<Heard, StoreError> {
+    let raw: Value = from_body("inputs", &row.id, &row.raw)?;
+    let Some(me) = entry.gateway().telegram.me() else {
+        return Ok(Heard::misunderstood("it is not known which bot this was said to".into()));
+    };
+    match Update::read(&raw, me.id) {
+        Update::Tap(tap) => {
+            let heard = pressed(tx, entry, row, &tap).await?;
+            answer_tap(tx, entry, &tap, &heard).await?;
+            Ok(heard)
+        }
+        Update::Message(message) => written(tx, entry, row, &message, &me, prepared).await,
+        Update::Membership { chat, present, .. } => {
+            moves::back(tx, entry, chat, present).await?;
+            Ok(Heard::read(String::new()))
+        }
+        Update::Migrated { from, to } => {
+            let bare = |chat| Target { chat, topic: None }.to_string();
+            moves::moved(tx, entry, &bare(from), &bare(to)).await?;
+            Ok(Heard::read(String::new()))
+        }
+        Update::Other => Ok(Heard::read(String::new())),
+    }
+}
+
+async fn pressed(tx: &mut Tx, entry: &Entry, row: &InputRow, tap: &Tap) -> Result<Heard, StoreError> {
+    let speaker = Speaker::Telegram(tap.from);
+    let unknown = || Heard::refused(row, &speaker, None, Why::Text, wording::unknown_button());
+    let Some(token) = store::tokens::load(tx, &tap.data).await? else { return Ok(unknown()) };
+    // Any client can send any button's data from anywhere; it counts only in the chat where the button is.
+    let moved_to = |chat: i64| entry.gateway().telegram.moved_to(chat);
+    let shown_in = token.target.parse::<Target>().ok().map(|target| moved_to(target.chat));
+    if shown_in.is_none() || shown_in != tap.chat.map(moved_to) {
+        return Ok(unknown());
+    }
+    if let Some(message) = tap.message {
+        learn(tx, entry, &token, &message.to_string()).await?;
+    }
+    match from_body::<Press>("tokens", &token.token, &token.press)? {
+        Press::Say { command } => {
+            let said = Said { speaker, via: Channel::Telegram, line: String::new(), context: None };
+            obey(tx, entry, row, &said, command).await
+        }
+        Press::Page { page } => turn_to(tx, entry, &token, page).await,
+    }
+}
+
+/// A copy whose sending was never confirmed is known from the first tap on it; what it missed, it is told
+/// now.
+async fn learn(tx: &mut Tx, entry: &Entry, token: &TokenRow, remote_id: &str) -> Result<(), StoreError> {
+    if !store::tokens::learn(tx, SOURCE, &token.target, remote_id, &token.copy).await? {
+        return Ok(());
+    }
+    let Some(row) = store::messages::load(tx, &token.copy).await? else { return Ok(()) };
+    if row.state == MessageState::Due {
+        // It had arrived after all: it is not sent again, and its clock runs.
+        store::messages::sent(tx, &row, Some(remote_id), entry.now, &entry.id()).await?;
+        return marking::delivered_card(tx, entry, &row).await;
+    }
+    store::messages::edit_again(tx, &token.copy, &entry.id(), Priority::Decision.number(), entry.now).await
+}
+
+async fn turn_to(tx: &mut Tx, entry: &Entry, token: &TokenRow, page: usize) -> Result<Heard, StoreError> {
+    let Some(row) = store::messages::load(tx, &token.copy).await? else {
+        return Ok(Heard::read(String::new()));
+    };
+    let content: Content = from_body("messages", &row.id, &row.body)?;
+    let known = store::tokens::of_copy(tx, &row.id).await?;
+    let (content, new) = paged(entry, content.pages, page, content.replies_to, &known);
+    store::tokens::insert(tx, &row.id, &new, entry.now).await?;
+    let body = json!(content).to_string();
+    store::messages::edit(tx, &row.id, &entry.id(), Priority::Answer.number(), entry.now, &body).await?;
+    Ok(Heard::read(String::new()))
+}
+
+async fn answer_tap(tx: &mut Tx, entry: &Entry, tap: &Tap, heard: &Heard) -> Result<(), StoreError> {
+    let content = Content {
+        alert: heard.answer.outcome != AnswerKind::Taken,
+        ..Content::plain(wording::tap_answer(&heard.answer.text))
+    };
+    let outlet = Outlet { channel: Channel::Telegram, target: tap.id.clone() };
+    let owed = speak::message(entry.id(), &outlet, MessageKind::Answer, None, Priority::Answer, &content, entry.now);
+    store::messages::insert(tx, &[owed]).await
+}
+
+async fn written(
+    tx: &mut Tx,
+    entry: &Entry,
+    row: &InputRow,
+    message: &Message,
+    me: &Me,
+    prepared: Option<String>,
+) -> Result<Heard, StoreError> {
+    let Some(Heeded { line, is_command }) = line_of(message, me) else { return Ok(Heard::read(String::new())) };
+    let context = match &message.replies_to {
+        Some(replied) => request_replied_to(tx, message, replied).await?,
+        None => None,
+    };
+    let parsed = Command::parse(&line, context);
+    let question = Question::parse(&line, context);
+    if !is_command && parsed.is_err() && question.is_none() && context.is_none() {
+        // People talk; that one of them happened to answer a notice of ours does not make it a command.
+        return Ok(Heard::read(String::new()));
+    }
+    let speaker = Speaker::Telegram(message.from.unwrap_or_default());
+    let heard = match message.void {
+        Some(Void::Anonymous) => Heard::refused(row, &speaker, None, Why::Text, wording::anonymous()),
+        Some(Void::Forwarded) => Heard::refused(row, &speaker, None, Why::Text, wording::forwarded()),
+        Some(Void::Bot) => return Ok(Heard::read(String::new())),
+        None => match (question, parsed) {
+            (Some(question), _) => return asked(tx, entry, row, message, question, prepared).await,
+            (None, Ok(command)) => {
+                let said = Said { speaker, via: Channel::Telegram, line, context };
+                obey(tx, entry, row, &said, command).await?
+            }
+            (None, Err(wrong)) if may_read(entry, message) => Heard::misunderstood(wording::misunderstood(&wrong)),
+            (None, Err(_)) => {
+                let text = wording::stranger(&speaker);
+                Heard::refused(row, &speaker, None, Why::Text, text)
+            }
+        },
+    };
+    answer_message(tx, entry, message, &heard.answer.text).await?;
+    Ok(heard)
+}
+
+/// People, and whoever is in a chat of the configuration.
+fn may_read(entry: &Entry, message: &Message) -> bool {
+    let telegram = &entry.gateway().telegram;
+    let chats = &entry.in_force().config.gate.channels.telegram.chats;
+    let is_ours = chats.values().any(|chat| telegram.now_at(*chat).chat == telegram.moved_to(message.chat));
+    is_ours || message.from.is_some_and(|id| entry.people().who(&Speaker::Telegram(id)).is_some())
+}
+
+async fn asked(
+    tx: &mut Tx,
+    entry: &Entry,
+    row: &InputRow,
+    message: &Message,
+    question: Result<Question, crate::approval::Misunderstood>,
+    prepared: Option<String>,
+) -> Result<Heard, StoreError> {
+    let speaker = Speaker::Telegram(message.from.unwrap_or_default());
+    let for_everybody = question.as_ref().is_ok_and(Question::is_for_everybody);
+    if !for_everybody && !may_read(entry, message) {
+        let text = wording::stranger(&speaker);
+        answer_message(tx, entry, message, &text).await?;
+        return Ok(Heard::refused(row, &speaker, None, Why::Text, text));
+    }
+    let heard = match (question, prepared) {
+        (Ok(Question::Show { target }), _) => match show(tx, entry, message, &target).await? {
+            true => return Ok(Heard::read(String::new())),
+            false => Heard::misunderstood(format!("There is no request {target}. /pending shows what waits.")),
+        },
+        (Ok(_), Some(text)) => Heard::read(text),
+        (Ok(_), None) => Heard::misunderstood("This could not be looked up; say it once more.".into()),
+        (Err(wrong), _) => Heard::misunderstood(wording::misunderstood(&wrong)),
+    };
+    answer_message(tx, entry, message, &heard.answer.text).await?;
+    Ok(heard)
+}
+
+/// A fresh copy of a request in the chat where somebody wants to see it.
+async fn show(tx: &mut Tx, entry: &Entry, message: &Message, target: &Meant) -> Result<bool, StoreError> {
+    let Some(request) = ledger::request_of(tx, target).await? else { return Ok(false) };
+    let Some(case) = ledger::case_of(tx, &IncidentId(request.incident.0.clone())).await? else { return Ok(false) };
+    let setting = entry.setting();
+    let recent = speak::recent(tx, &case, &setting, entry.now).await?;
+    let known = CardFacts {
+        execution: case.execution.as_ref(),
+        approval_ttl: entry.in_force().timing.approval_ttl,
+        recent: &recent,
+    };
+    let card = wording::card(&case.incident, &request, &known, &setting, entry.now);
+    let outlet = Outlet { channel: Channel::Telegram, target: place(message).to_string() };
+    copies::put(tx, entry, &outlet, &request, &card, None).await?;
+    Ok(true)
+}
+
+fn place(message: &Message) -> Target {
+    Target { chat: message.chat, topic: message.topic }
+}
+
+/// The request that a reply is about: by the buttons of what it replies to, by its id, or by its code.
+async fn request_replied_to(tx: &mut Tx, message: &Message, replied: &Replied) -> Result<Option<Code>, StoreError> {
+    let mut copy = None;
+    for token in &replied.tokens {
+        if let Some(token) = store::tokens::load(tx, token).await? {
+            copy = Some(token.copy);
+            break;
+        }
+    }
+    for target in [place(message), Target { chat: message.chat, topic: None }] {
+        if copy.is_none() {
+            let id = replied.message.to_string();
+            copy = store::tokens::copy_of(tx, SOURCE, &target.to_string(), &id).await?;
+        }
+    }
+    if let Some(copy) = copy
+        && let Some(row) = store::messages::load(tx, &copy).await?
+        && let Some(about) = &row.about
+        && let Some(row) = store::requests::load(tx, about).await?
+    {
+        let request: Request = from_body("requests", &row.id, &row.body)?;
+        return Ok(Some(request.code));
+    }
+    // What says our own message of its code is ours, too: only who sent it could have written it.
+    let mut words = replied.text.split(|c: char| !c.is_ascii_alphanumeric());
+    Ok(words
+        .by_ref()
+        .find(|word| *word == "Code")
+        .and_then(|_| words.find(|word| !word.is_empty()))
+        .and_then(|code| Code::parse(code).ok()))
+}
+
+/// Answers a message by a reply, in pages if it is long.
+async fn answer_message(tx: &mut Tx, entry: &Entry, message: &Message, text: &str) -> Result<(), StoreError> {
+    let outlet = Outlet { channel: Channel::Telegram, target: place(message).to_string() };
+    let pages = wording::pages(text);
+    let replies_to = Some(message.id.to_string());
+    let id = entry.id();
+    let owed: NewMessage;
+    let mut tokens = Vec::new();
+    if pages.len() > 1 {
+        let (content, new) = paged(entry, pages, 0, replies_to, &[]);
+        tokens = new;
+        owed = speak::message(id.clone(), &outlet, MessageKind::Card, None, Priority::Answer, &content, entry.now);
+    } else {
+        let content = Content::plain(text).replying_to(replies_to);
+        owed = speak::message(id.clone(), &outlet, MessageKind::Note, None, Priority::Answer, &content, entry.now);
+    }
+    store::messages::insert(tx, &[owed]).await?;
+    store::tokens::insert(tx, &id, &tokens, entry.now).await
+}
+
+/// One page of a long text, with buttons to the others.
+fn paged(
+    entry: &Entry,
+    pages: Vec<String>,
+    page: usize,
+    replies_to: Option<String>,
+    known: &[TokenRow],
+) -> (Content, Vec<NewToken>) {
+    let page = page.min(pages.len().saturating_sub(1));
+    let mut new = Vec::new();
+    let mut button = |label: &str, page: usize| {
+        let press = json!(Press::Page { page }).to_string();
+        let token = match known.iter().find(|token| token.press == press) {
+            Some(known) => known.token.clone(),
+            None => {
+                let token = entry.token();
+                new.push(NewToken { token: token.clone(), press });
+                token
+            }
+        };
+        Button { label: label.to_owned(), token }
+    };
+    let mut row = Vec::new();
+    if page > 0 {
+        row.push(button("Back", page - 1));
+    }
+    if page + 1 < pages.len() {
+        row.push(button("Next", page + 1));
+    }
+    let text = pages.get(page).cloned().unwrap_or_default();
+    let text = format!("{text}\n{}", wording::page_line(page, pages.len()));
+    (Content { text, buttons: vec![row], pages, replies_to, ..Content::default() }, new)
+}

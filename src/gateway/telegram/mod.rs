@@ -1,0 +1,18 @@
+//! Telegram in the daemon: what is known of the bot and its chats, what comes in, and what is done when
+//! a chat moves, is lost or comes back.
+
+mod hear;
+mod intake;
+mod moves;
+mod outage;
+mod questions;
+mod start;
+mod state;
+
+pub(super) use hear::{hear, prepare};
+pub(super) use moves::{moved, name_of, remember, stop};
+pub use start::run;
+pub use state::{Me, State};
+
+/// The source of its inputs, and its key in the configuration.
+pub const SOURCE: &str = "telegram";

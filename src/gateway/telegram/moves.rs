@@ -1,0 +1,143 @@
+//! What becomes of chats: a group that turned into a supergroup, one that we were thrown out of or let
+//! into again; and of the channel as a whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::SOURCE;
+use crate::approval::Channel;
+use crate::channel::telegram::Target;
+use crate::gateway::ledger::{self, Entry};
+use crate::gateway::speak::{self, Outlet};
+use crate::gateway::{Gateway, copies};
+use crate::pool::{IncidentId, Timestamp};
+use crate::store::{self, StoreError, Tx};
+use crate::wording::{self, Alarm, CardFacts};
+
+/// Where each chat has moved to, as JSON.
+const MOVED: &str = "telegram.moved";
+
+/// What is known of moves, from the store.
+pub async fn remember(gateway: &Gateway) -> Result<(), StoreError> {
+    let text = {
+        let mut read = gateway.store.read().await?;
+        store::meta::get(&mut read, MOVED).await?
+    };
+    if let Some(text) = text {
+        gateway.telegram.set_moved(ledger::from_body("meta", MOVED, &text)?);
+    }
+    Ok(())
+}
+
+/// What people call the chat of a target: its name in the configuration, or its id.
+pub fn name_of(entry: &Entry, target: &str) -> String {
+    let chats = &entry.in_force().config.gate.channels.telegram.chats;
+    let named = chats.iter().find(|(_, chat)| entry.gateway().telegram.now_at(**chat).to_string() == target);
+    named.map_or_else(|| target.to_owned(), |(name, chat)| format!("{name} ({})", chat.chat))
+}
+
+/// The group of the target `from` is now the supergroup of the target `to`. Believed only for a chat of
+/// the configuration: it is Telegram that says so, and a stranger's group changes nothing.
+pub async fn moved(tx: &mut Tx, entry: &Entry, from: &str, to: &str) -> Result<(), StoreError> {
+    let (Ok(from), Ok(to)) = (from.parse::<Target>(), to.parse::<Target>()) else { return Ok(()) };
+    let gateway = entry.gateway();
+    let configured = entry.in_force().config.gate.channels.telegram.chats.clone();
+    let ours: Vec<_> =
+        configured.iter().filter(|(_, chat)| gateway.telegram.moved_to(chat.chat) == from.chat).collect();
+    if ours.is_empty() || from.chat == to.chat {
+        return Ok(());
+    }
+    let mut moves: BTreeMap<i64, i64> = match store::meta::get(tx, MOVED).await? {
+        Some(text) => ledger::from_body("meta", MOVED, &text)?,
+        None => BTreeMap::new(),
+    };
+    moves.insert(from.chat, to.chat);
+    store::meta::set(tx, MOVED, &json!(moves).to_string()).await?;
+    gateway.telegram.set_moved(moves);
+    for (name, chat) in &ours {
+        let before = Target { chat: from.chat, topic: chat.topic };
+        let after = Target { chat: to.chat, topic: chat.topic };
+        store::messages::move_target(tx, SOURCE, &before.to_string(), &after.to_string()).await?;
+        let alarm = Alarm::ChatMoved { chat: (*name).clone(), to: to.chat };
+        speak::alarm(tx, gateway, &alarm, entry.now).await?;
+        let banner = "This group has become a supergroup; the request stands here again.";
+        let outlet = Outlet { channel: Channel::Telegram, target: after.to_string() };
+        show_pending(tx, entry, &outlet, banner).await?;
+    }
+    Ok(())
+}
+
+/// Our bot is in a chat of the configuration again, or out of it.
+pub async fn back(tx: &mut Tx, entry: &Entry, chat: i64, present: bool) -> Result<(), StoreError> {
+    let gateway = entry.gateway();
+    let outlets: Vec<Outlet> = entry
+        .outlets()
+        .into_iter()
+        .filter(|outlet| outlet.target.parse::<Target>().is_ok_and(|target| target.chat == chat))
+        .collect();
+    for outlet in outlets {
+        let cause = format!("{SOURCE}: {}", outlet.target);
+        if present {
+            gateway.status.settle(&cause);
+            store::messages::postpone_to(tx, SOURCE, &outlet.target, entry.now).await?;
+            show_pending(tx, entry, &outlet, "I am back in this chat; this request still waits.").await?;
+        } else {
+            let why = "the bot was removed, or may not write".to_owned();
+            let alarm = Alarm::ChatLost { chat: name_of(entry, &outlet.target), why };
+            if gateway.status.raise(cause, alarm.clone(), entry.now) {
+                speak::alarm(tx, gateway, &alarm, entry.now).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Shows every request that is pending, in one chat, unless a copy is already on its way there.
+async fn show_pending(tx: &mut Tx, entry: &Entry, outlet: &Outlet, banner: &str) -> Result<(), StoreError> {
+    let setting = entry.setting();
+    for row in store::requests::pending(tx).await? {
+        let due = store::messages::cards(tx, &row.id)
+            .await?
+            .into_iter()
+            .any(|copy| copy.target == outlet.target && copy.state == store::messages::MessageState::Due);
+        let Some(case) = ledger::case_of(tx, &IncidentId(row.incident_id.clone())).await? else { continue };
+        let Some(request) = case.pending().filter(|request| request.id.0 == row.id && !due) else { continue };
+        let recent = speak::recent(tx, &case, &setting, entry.now).await?;
+        let known = CardFacts { execution: None, approval_ttl: entry.in_force().timing.approval_ttl, recent: &recent };
+        let card = wording::card(&case.incident, request, &known, &setting, entry.now);
+        copies::put(tx, entry, outlet, request, &card, Some(banner.to_owned())).await?;
+    }
+    Ok(())
+}
+
+/// Stops the channel: nothing is sent or heard until somebody mends it. The other channels are told.
+pub async fn stop(tx: &mut Tx, gateway: &Gateway, why: String, now: Timestamp) -> Result<(), StoreError> {
+    let alarm = Alarm::ChannelStopped { channel: SOURCE.into(), why };
+    if gateway.telegram.stop() {
+        gateway.status.settle(SOURCE);
+        gateway.status.raise(SOURCE, alarm.clone(), now);
+        speak::alarm(tx, gateway, &alarm, now).await?;
+    }
+    Ok(())
+}
+
+/// The same, in a transaction of its own.
+pub async fn stop_now(gateway: &Arc<Gateway>, why: String) {
+    tracing::error!(why, "Telegram is stopped until that is mended");
+    let job = Arc::clone(gateway);
+    let stopped =
+        gateway.store.write(move |tx| Box::pin(async move { stop(tx, &job, why, job.clock.now()).await })).await;
+    if let Err(error) = stopped {
+        tracing::error!(error = crate::gateway::inbox::chain(&error), "nobody could be told");
+    }
+    gateway.bells.deliver();
+}
+
+/// Tells an alarm on the other channels.
+pub async fn tell(gateway: &Arc<Gateway>, alarm: Alarm) {
+    if let Err(error) = speak::raise(gateway, alarm).await {
+        tracing::error!(error = crate::gateway::inbox::chain(&error), "nobody could be told");
+    }
+}

@@ -1,0 +1,60 @@
+use serde::{Deserialize, Serialize};
+
+/// What a message says. Kept on disk with the message: add optional fields, change none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// The whole of it, for a channel without markup.
+    pub text: String,
+    /// The same with markup, for a chat that has it; already escaped and short enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
+    /// The buttons under it, row by row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buttons: Vec<Vec<Button>>,
+    /// What is said above it for as long as it stands, whatever else changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub banner: Option<String>,
+    /// What else it says when it is too long for one message, page by page; `text` is one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<String>,
+    /// The message on the other side that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replies_to: Option<String>,
+    /// Of the answer to a tap: it is to be confirmed before anything else is done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alert: bool,
+    /// It goes on without a sound: nobody has to do anything about it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
+}
+
+/// A button under a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Button {
+    /// What stands on it.
+    pub label: String,
+    /// All that it sends when it is pressed.
+    pub token: String,
+}
+
+impl Content {
+    /// Nothing but text.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+
+    /// The same under a banner.
+    pub fn under(mut self, banner: Option<String>) -> Self {
+        if let Some(banner) = &banner {
+            self.text = format!("{banner}\n{}", self.text);
+            self.html = self.html.map(|html| format!("<i>{}</i>\n{html}", super::html::escaped(banner)));
+        }
+        self.banner = banner;
+        self
+    }
+
+    /// The same as an answer to a message on the other side.
+    pub fn replying_to(self, message: Option<String>) -> Self {
+        Self { replies_to: message, ..self }
+    }
+}
