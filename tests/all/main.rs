@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod acceptance;
+#[path = "../bot_api/mod.rs"]
+mod bot_api;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod documents;
@@ -10,5 +12,6 @@ mod plan;
 mod shim;
 mod stories;
 mod systemd;
+mod telegram;
 mod vectors;
 mod world;
