@@ -1,4 +1,7 @@
-//! Telegram: our own Bot API server's manners, checked by itself and by clients that nobody here wrote.
+//! Telegram: the real daemon against our own Bot API server; that server's manners, checked by itself and by
+//! clients that nobody here wrote.
 
+mod decisions;
 mod fake;
 mod foreign;
+mod room;
