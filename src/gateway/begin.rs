@@ -121,6 +121,7 @@ fn spec_of(gateway: &Gateway, case: Option<&Case>, execution: &Execution, comman
     let mut spec = CommandSpec::new(command.argv.clone(), env);
     spec.timeout = command.timeout;
     spec.output_limit_bytes = command.output_limit;
+    spec.descriptors = Some(gateway.sweeper.descriptors_before());
     if let (Action::Substitute(who), Some(case)) = (&execution.action, case) {
         spec.packet = Some(packet(case, execution, who.as_str()).into_bytes());
     }
@@ -168,7 +169,7 @@ async fn make_folder(gateway: &Arc<Gateway>, execution: &Execution, spec: &Comma
 
 async fn discard(folder: Option<RunFolder>) {
     if let Some(folder) = folder {
-        // Left behind it costs a few bytes; retention looks only at committed runs.
+        // Left behind it costs a few bytes, until retention finds it.
         let _ = tokio::task::spawn_blocking(move || folder.remove()).await;
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Gateway, TaskName};
-use crate::revival::{RunFolder, RunName};
+use crate::pool::Timestamp;
+use crate::revival::{self, RunFolder, RunName};
 use crate::store::{self, StoreError};
 
 /// How often it runs.
@@ -37,11 +38,12 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<u64, StoreError> {
             break;
         }
     }
-    Ok(deleted + run_folders(gateway, now.minus(kept.runs), slice).await?)
+    let before = now.minus(kept.runs);
+    Ok(deleted + run_folders(gateway, before, slice).await? + stray_folders(gateway, before).await?)
 }
 
 /// A run folder goes a day after the final state of its execution was committed.
-async fn run_folders(gateway: &Arc<Gateway>, before: crate::pool::Timestamp, slice: u32) -> Result<u64, StoreError> {
+async fn run_folders(gateway: &Arc<Gateway>, before: Timestamp, slice: u32) -> Result<u64, StoreError> {
     let rows = {
         let mut read = gateway.store.read().await?;
         store::executions::runs_to_remove(&mut read, before, slice).await?
@@ -49,10 +51,7 @@ async fn run_folders(gateway: &Arc<Gateway>, before: crate::pool::Timestamp, sli
     let mut removed = 0;
     for row in rows {
         let Some(name) = row.run.as_deref().and_then(|run| run.parse::<RunName>().ok()) else { continue };
-        let runs = gateway.runs.clone();
-        let gone = tokio::task::spawn_blocking(move || RunFolder::at(&runs, &name).remove()).await;
-        if !matches!(gone, Ok(Ok(()))) {
-            tracing::warn!(execution = row.id, "its run folder could not be removed");
+        if !remove(RunFolder::at(&gateway.runs, &name)).await {
             continue;
         }
         let id = row.id;
@@ -63,6 +62,52 @@ async fn run_folders(gateway: &Arc<Gateway>, before: crate::pool::Timestamp, sli
         removed += 1;
     }
     Ok(removed)
+}
+
+/// The folders that no execution names any more: of attempts that never started, and of a store that was replaced by
+/// an older one. The former go with their execution, the latter by their own age. A live execution keeps all of its
+/// own: the newest may have been made for an attempt that is not committed yet.
+async fn stray_folders(gateway: &Arc<Gateway>, before: Timestamp) -> Result<u64, StoreError> {
+    let runs = gateway.runs.clone();
+    let folders = match tokio::task::spawn_blocking(move || revival::list(&runs)).await {
+        Ok(Ok(folders)) => folders,
+        failed => {
+            tracing::warn!(?failed, "the run folders could not be listed");
+            return Ok(0);
+        }
+    };
+    let mut removed = 0;
+    for folder in folders {
+        let execution = {
+            let mut read = gateway.store.read().await?;
+            store::executions::load(&mut read, folder.name().execution()).await?
+        };
+        let due = match execution {
+            Some(row) if row.state.is_live() => false,
+            // The one that the row names went above, or could not.
+            Some(row) => row.updated_at < before && row.run.as_deref() != Some(folder.name().to_string().as_str()),
+            None => folder.changed_at().is_ok_and(|changed| changed < before),
+        };
+        if due && remove(folder).await {
+            removed += 1;
+        }
+        if gateway.bells.is_stopping() {
+            break;
+        }
+    }
+    Ok(removed)
+}
+
+/// Whether the folder is gone; one that a shim still works in stays, to be looked at the next time.
+async fn remove(folder: RunFolder) -> bool {
+    let name = folder.name().clone();
+    match tokio::task::spawn_blocking(move || folder.remove()).await {
+        Ok(Ok(())) => true,
+        failed => {
+            tracing::warn!(run = %name, ?failed, "a run folder could not be removed");
+            false
+        }
+    }
 }
 
 /// Runs until the daemon stops.

@@ -20,7 +20,7 @@ pub fn tick(case: Case, facts: &Facts<'_>) -> Step {
 }
 
 impl Work<'_, '_> {
-    fn plan(&mut self) -> Disposition {
+    pub(super) fn plan(&mut self) -> Disposition {
         let facts = self.facts;
         let Some(agent) = &facts.agent else {
             return self.plan_gone();
@@ -222,7 +222,7 @@ impl Work<'_, '_> {
     }
 
     /// Waiting is journaled when it begins or changes, so that "why did it do nothing?" has an answer.
-    fn settle_into(&mut self, disposition: Disposition) {
+    pub(super) fn settle_into(&mut self, disposition: Disposition) {
         if disposition != self.case.incident.disposition
             && let Disposition::Waiting { for_ } = &disposition
         {

@@ -161,7 +161,11 @@ pub fn ask(case: Case, by: &PersonId, via: Channel, facts: &Facts<'_>) -> Result
     incident.tally.wait_until = None;
     incident.tally.fruitless = 0;
     incident.tally.asked_by_hand = true;
-    if let Some(request) = work.case.pending().map(|request| request.id.clone()) {
+    let pending = work.case.pending().map(|request| request.id.clone());
+    // Planned at once: whoever asks is told whether people really are asked, and if not, what that waits for.
+    let disposition = work.plan();
+    work.settle_into(disposition);
+    if let Some(request) = pending.filter(|id| work.case.pending().is_some_and(|request| request.id == *id)) {
         work.tell(Event::ShownAgain { request });
     }
     Ok(work.done())

@@ -16,6 +16,7 @@ mod sweep;
 mod systemd;
 #[cfg(test)]
 mod tests;
+mod together;
 mod units;
 
 pub use answer::{

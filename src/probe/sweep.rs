@@ -31,6 +31,7 @@ use super::answer::{GatewayAnswer, GatewayFault, Shortage, UnitAnswer, UnitSilen
 use super::descriptors::DescriptorBudget;
 use super::http::{Connection, HttpProber};
 use super::systemd::Systemd;
+use super::together::Together;
 use crate::pool::{AgentName, Timestamp};
 
 /// Probes at a time that have neither ended nor been under way for [`YOUNG_FOR`].
@@ -84,6 +85,7 @@ pub struct Sweeper {
     budget: DescriptorBudget,
     clock: Clock,
     silent: Mutex<HashSet<Arc<str>>>,
+    together: Together,
 }
 
 /// An answer, with the times of question and answer.
@@ -97,7 +99,12 @@ struct Timed<T> {
 impl Sweeper {
     /// `systemd` is none where there is no service manager: the service signal then does not exist.
     pub fn new(http: HttpProber, systemd: Option<Systemd>, budget: DescriptorBudget, clock: Clock) -> Self {
-        Self { http, systemd, budget, clock, silent: Mutex::default() }
+        Self { http, systemd, budget, clock, silent: Mutex::default(), together: Together::default() }
+    }
+
+    /// The soft limit of descriptors as it was before it was raised: what commands started for agents get back.
+    pub fn descriptors_before(&self) -> u64 {
+        self.budget.limit_before
     }
 
     /// The signals of all targets, in their order.
@@ -142,7 +149,7 @@ impl Sweeper {
     }
 
     /// The signals of one agent, within `deadline` (2 s for the check before running, and for verification). Always
-    /// on a new connection: a kept one could prove an old process.
+    /// on a new connection: a kept one could prove an old process. Units of looks at the same time share a call.
     pub async fn probe_one(&self, target: &Target, deadline: Duration) -> Signals {
         let start = (self.clock)();
         let gateway = async {
@@ -154,8 +161,8 @@ impl Sweeper {
         let service = async {
             let (systemd, unit) = (self.systemd.as_ref()?, target.unit.as_ref()?);
             let begun = (self.clock)();
-            let answer = systemd.units_within(std::slice::from_ref(unit), deadline).await.remove(unit);
-            Some(Timed { answer: answer.unwrap_or(LEFT_OUT), begun, ended: (self.clock)() })
+            let answer = self.together.ask(systemd, unit, deadline).await;
+            Some(Timed { answer, begun, ended: (self.clock)() })
         };
         let (gateway, service) = tokio::join!(gateway, service);
         Signals::of(gateway, service, start)

@@ -24,7 +24,7 @@ use super::fault;
 use super::units::{Block, PROPERTIES, full_name, parse};
 
 /// Units in one call: about 100 KiB of output, and far below the bound on arguments.
-const UNITS_MAX: usize = 200;
+pub(super) const UNITS_MAX: usize = 200;
 /// Calls at a time. systemd answers them one after the other anyway.
 const CALLS_MAX: usize = 4;
 /// Output that is read: what is longer is not ours.
@@ -75,12 +75,17 @@ impl Systemd {
 
     /// What systemd says of these units: an answer for each name as it was asked for, whatever happens.
     pub async fn units(&self, units: &[String]) -> BTreeMap<String, UnitAnswer> {
-        self.units_within(units, self.settings.deadline).await
+        let deadline = self.settings.deadline;
+        self.units_until(units, Instant::now() + deadline, deadline).await
     }
 
-    /// As [`units`](Self::units), within `deadline`.
-    pub async fn units_within(&self, units: &[String], deadline: Duration) -> BTreeMap<String, UnitAnswer> {
-        let until = Instant::now() + deadline;
+    /// As [`units`](Self::units), until `until`, which is the end of `deadline`.
+    pub(super) async fn units_until(
+        &self,
+        units: &[String],
+        until: Instant,
+        deadline: Duration,
+    ) -> BTreeMap<String, UnitAnswer> {
         // Several names may mean one unit (`x` and `x.service`): it is asked about once.
         let mut asked: BTreeMap<String, Vec<&String>> = BTreeMap::new();
         let mut answers = BTreeMap::new();

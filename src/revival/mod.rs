@@ -24,6 +24,7 @@
 //! decision is taken in this room, except that [`classify`] names what an outcome means.
 
 mod command;
+mod end;
 mod error;
 mod outcome;
 mod output;
@@ -33,6 +34,7 @@ pub mod shim;
 mod start;
 mod template;
 
+pub use end::end;
 pub use error::RevivalError;
 pub use outcome::{Conclusion, End, Outcome, WhyFailed, WhyUnknown, classify};
 pub use output::CapturedOutput;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::RevivalError;
+use crate::pool::Timestamp;
 
 pub(super) const LOCK: &str = "lock";
 pub(super) const MARK: &str = "mark";
@@ -91,13 +92,23 @@ pub struct CommandSpec {
     pub output_limit_bytes: usize,
     /// What it reads on standard input; nothing if `None`.
     pub packet: Option<Vec<u8>>,
+    /// Its soft limit of open descriptors; `None`: as the daemon's, which raises its own.
+    pub descriptors: Option<u64>,
 }
 
 impl CommandSpec {
     /// `argv` with `env`, one minute of time, 2 s of grace, 64 KiB of each stream and nothing on standard input.
     pub fn new(argv: Vec<String>, env: Vec<(String, String)>) -> Self {
         let timeout = Duration::from_secs(60);
-        Self { argv, env, timeout, grace: Duration::from_secs(2), output_limit_bytes: 64 << 10, packet: None }
+        Self {
+            argv,
+            env,
+            timeout,
+            grace: Duration::from_secs(2),
+            output_limit_bytes: 64 << 10,
+            packet: None,
+            descriptors: None,
+        }
     }
 }
 
@@ -110,6 +121,7 @@ impl fmt::Debug for CommandSpec {
             .field("timeout", &self.timeout)
             .field("grace", &self.grace)
             .field("output_limit_bytes", &self.output_limit_bytes)
+            .field("descriptors", &self.descriptors)
             .field("packet_bytes", &self.packet.as_ref().map(Vec::len))
             .finish()
     }
@@ -123,6 +135,8 @@ pub(super) struct Spec {
     pub(super) timeout_ms: u64,
     pub(super) grace_ms: u64,
     pub(super) output_limit_bytes: usize,
+    #[serde(default)]
+    pub(super) descriptors: Option<u64>,
     has_packet: bool,
 }
 
@@ -196,6 +210,7 @@ impl RunFolder {
             timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),
             grace_ms: u64::try_from(spec.grace.as_millis()).unwrap_or(u64::MAX),
             output_limit_bytes: spec.output_limit_bytes,
+            descriptors: spec.descriptors,
             has_packet: spec.packet.is_some(),
         })
         .map_err(|e| RevivalError::Unreadable { path, why: e.to_string() })?;
@@ -222,6 +237,14 @@ impl RunFolder {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// When something was last made or renamed in the folder, by the machine's clock.
+    pub fn changed_at(&self) -> Result<Timestamp, RevivalError> {
+        let io = RevivalError::io("look at", &self.path);
+        let changed = std::fs::metadata(&self.path).and_then(|found| found.modified()).map_err(io)?;
+        let since = changed.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Ok(Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// Removes the folder, once its final state was committed long enough ago; no error if it is gone.

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use super::command::{self, Command};
@@ -102,8 +103,20 @@ fn mark(folder: &Path) -> Result<(), RevivalError> {
 fn start(folder: &Path) -> Result<Command, String> {
     let spec = Spec::read(folder).map_err(|e| told(&e))?;
     let packet = spec.open_packet(folder).map_err(|e| told(&e))?;
+    if let Some(descriptors) = spec.descriptors {
+        limit_descriptors(descriptors);
+    }
     fail_point!("shim.before_exec");
     Command::start(&spec, packet).map_err(|e| e.to_string())
+}
+
+/// The command inherits the shim's limits, and the shim the daemon's, which raised its own to probe a large fleet.
+/// Programs that close every possible descriptor, or use `select`, do badly with such a limit.
+fn limit_descriptors(soft: u64) {
+    let hard = getrlimit(Resource::Nofile).maximum;
+    let soft = hard.map_or(soft, |hard| soft.min(hard));
+    // Lowering the soft limit is everybody's right; should it fail all the same, the command still starts.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum: hard });
 }
 
 /// An error with its causes, in one line.

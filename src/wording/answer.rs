@@ -1,11 +1,11 @@
 use std::fmt::Write as _;
 
 use super::Setting;
-use super::phrase::{because, count, ended, to_do};
+use super::phrase::{awaited, because, count, ended, to_do};
 use super::plain::{REASON_MAX, SHORT_MAX, harmless, list};
 use super::time::human;
 use crate::approval::{Answer, AnswerKind, Misunderstood, PersonId, RequestState, Speaker, Target};
-use crate::incident::{CalledOff, Case, Event, Refusal, Unfit};
+use crate::incident::{Awaited, CalledOff, Case, Disposition, Event, Refusal, Unfit};
 use crate::pool::{AgentName, MissionName, Timestamp};
 
 /// What somebody's word did, for themselves: `events` and `case` as the step left them. Without
@@ -45,7 +45,17 @@ pub fn answer_to(events: &[Event], case: &Case, setting: &Setting, now: Timestam
                 });
                 format!("{named}: quiet until {}.{open}", setting.time(*until, now))
             }
-            Event::AskedByHand { .. } => format!("{agent}: people are asked."),
+            Event::AskedByHand { .. } => match (case.pending(), &case.incident.disposition) {
+                (None, Disposition::Waiting { for_: Awaited::Answer }) => format!(
+                    "{agent}: taken. Nobody is asked yet: it is not known whether {agent} lives, since its signals \
+                     give no answer. People are asked once they say that it is dead."
+                ),
+                (None, Disposition::Waiting { for_ }) => {
+                    format!("{agent}: taken. Nobody is asked yet: it waits for {}.", awaited(for_, setting, now))
+                }
+                (None, _) => format!("{agent}: taken. `explain {agent}` tells what comes of it."),
+                (Some(_), _) => format!("{agent}: people are asked."),
+            },
             Event::ShownAgain { .. } => format!(" The request of {named} is shown again."),
             Event::Asked { code, .. } => format!(" The new request is {code}."),
             Event::Opened { .. }

@@ -48,6 +48,16 @@ impl AnswerOption {
         }
     }
 
+    /// What is voted for, without the code: `substitute timmy`.
+    pub(super) fn vote(&self) -> String {
+        match self {
+            Self::Approve => "approve".to_owned(),
+            Self::Substitute(agent) => format!("substitute {agent}"),
+            Self::Deny => "deny".to_owned(),
+            Self::Snooze(_) => "snooze".to_owned(),
+        }
+    }
+
     /// What it means, in a few words; fits on a button.
     pub fn label(&self, agent: &AgentName) -> String {
         match self {

@@ -15,7 +15,7 @@ pub fn happened(event: &Event, agent: &AgentName, setting: &Setting, now: Timest
             None => format!("taken for dead: {}; never seen healthy here", reasons(why)),
         },
         Event::Asked { code, key, .. } => format!("people are asked: request {code} ({key})"),
-        Event::OffersChanged { .. } => "the substitutes on offer have changed".to_owned(),
+        Event::OffersChanged { .. } => "what can be answered has changed".to_owned(),
         Event::ShownAgain { .. } => "the request is shown again".to_owned(),
         Event::Approved { action, by, via, .. } => format!("approved by {}: {}", who(by, *via), vote(action)),
         Event::NotRun { because: why, .. } => format!("approved, not run because {}", because(why)),

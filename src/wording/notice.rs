@@ -1,8 +1,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Setting;
+use super::card::{AnswerOption, answers};
 use super::happened::{happened, what_next};
 use super::phrase::{because, reasons, to_do, who};
+use super::plain::list;
 use crate::approval::{Request, RequestId, RequestState};
 use crate::incident::{CalledOff, Event, Incident};
 use crate::pool::Timestamp;
@@ -80,8 +82,13 @@ fn told(
     let ask = || format!("`ask {agent}` asks anew before that.");
     Some(match event {
         // Its card, or what is done about it, says so.
-        Event::Opened { .. } | Event::Asked { .. } | Event::OffersChanged { .. } | Event::ShownAgain { .. } => {
-            return None;
+        Event::Opened { .. } | Event::Asked { .. } | Event::ShownAgain { .. } => return None,
+        // Who snoozed it wants quiet; the fresh card afterwards has the answers of then.
+        Event::OffersChanged { .. } if incident.snoozed_until.is_some_and(|until| now < until) => return None,
+        // A card on a terminal cannot be edited: a line says what it would show now.
+        Event::OffersChanged { .. } => {
+            let open = request.filter(|request| request.is_pending())?;
+            (Progress, Some(format!("It takes: {}.", list(answers(open).iter().map(AnswerOption::vote), "none"))))
         }
         // Approving made it ready, and told it.
         Event::Ready { by_policy: false, .. } => return None,

@@ -105,6 +105,17 @@ async fn until(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_gets_back_the_descriptor_limit_of_before() {
+    let world = World::new();
+    let mut spec = world.script("ulimit -Sn > $W/soft; ulimit -Hn > $W/hard");
+    spec.descriptors = Some(77);
+    world.run(&spec).await;
+    let limit = |name: &str| fs::read_to_string(world.path(name)).unwrap().trim().to_owned();
+    assert_eq!(limit("soft"), "77");
+    assert_ne!(limit("hard"), "77", "only the soft limit was raised, and only it is given back");
+}
+
 #[tokio::test]
 async fn a_command_that_succeeds_leaves_its_outcome() {
     let world = World::new();

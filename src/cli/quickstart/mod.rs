@@ -4,11 +4,12 @@
 mod fleet;
 mod story;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustix::process::Signal;
 use tokio::sync::oneshot;
 
 use crate::channel::Terminal;
@@ -18,7 +19,9 @@ use crate::revival;
 use fleet::Fleet;
 
 /// How long the end waits for commands that still run under their shims.
-const SHIMS_END_WITHIN: Duration = Duration::from_secs(20);
+const END_BY_THEMSELVES_WITHIN: Duration = Duration::from_secs(3);
+/// How long it waits after each way to end them.
+const END_WITHIN: Duration = Duration::from_secs(2);
 
 /// See it work: a small fleet of real processes, one of them asked about
 ///
@@ -41,11 +44,13 @@ pub fn run(args: &QuickstartArgs) -> anyhow::Result<ExitCode> {
     let fleet = Fleet::set_up(&args.dir, uid)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(play(args, &fleet));
-    let ended = runtime.block_on(wait_for_shims(&args.dir));
+    let ended = runtime.block_on(end_shims(&args.dir));
     runtime.shutdown_timeout(Duration::from_secs(1));
     fleet.stop()?;
+    // Why it did not come up says more than what that leaves behind.
+    let code = outcome?;
     ended?;
-    outcome
+    Ok(code)
 }
 
 async fn play(args: &QuickstartArgs, fleet: &Fleet) -> anyhow::Result<ExitCode> {
@@ -89,16 +94,33 @@ async fn play(args: &QuickstartArgs, fleet: &Fleet) -> anyhow::Result<ExitCode> 
     }
 }
 
-/// Commands outlive the daemon; the example's do not outlive the example.
-async fn wait_for_shims(dir: &std::path::Path) -> anyhow::Result<()> {
+/// Commands outlive the daemon; the example's do not outlive the example: they may end by themselves, then they
+/// are asked to, then they are made to.
+async fn end_shims(dir: &Path) -> anyhow::Result<()> {
+    if !dir.join("runs").exists() || all_ended(dir, END_BY_THEMSELVES_WITHIN).await? {
+        return Ok(());
+    }
+    for (signal, shim_too) in [(Signal::TERM, false), (Signal::KILL, false), (Signal::KILL, true)] {
+        for run in revival::list(&dir.join("runs"))? {
+            revival::end(&run, signal, shim_too);
+        }
+        if all_ended(dir, END_WITHIN).await? {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("a restart command is still running; look for `lazarus-gate shim` among the processes")
+}
+
+/// Waits until nobody holds the lock of any run, for so long at most.
+async fn all_ended(dir: &Path, at_most: Duration) -> anyhow::Result<bool> {
     let all = async {
         for run in revival::list(&dir.join("runs"))? {
             revival::wait_unlocked(&run, Duration::from_millis(50)).await?;
         }
         Ok::<_, revival::RevivalError>(())
     };
-    match tokio::time::timeout(SHIMS_END_WITHIN, all).await {
-        Ok(ended) => Ok(ended?),
-        Err(_) => anyhow::bail!("a restart command is still running; look for `lazarus-gate shim` among the processes"),
+    match tokio::time::timeout(at_most, all).await {
+        Ok(ended) => Ok(ended.map(|()| true)?),
+        Err(_) => Ok(false),
     }
 }

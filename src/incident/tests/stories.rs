@@ -44,6 +44,23 @@ fn silence_after_a_deny_until_somebody_asks() {
         assert!(events.is_empty());
     }
     let step = ask(case, &PersonId::new("kim").unwrap(), Channel::Cli, &world.facts()).unwrap();
+    assert_eq!(step.events.iter().map(Event::word).collect::<Vec<_>>(), ["asked_by_hand", "asked"]);
+    let (case, events) = world.tick(step.case);
+    assert!(events.is_empty());
+    assert!(case.pending().is_some());
+}
+
+#[test]
+fn asked_for_while_nothing_answers_people_are_asked_once_it_is_known_to_be_dead() {
+    let mut world = World::new();
+    let (case, _) = world.dead_with_request();
+    let (case, _) = world.vote(case, "kim", Ballot::Deny { reason: None });
+    let dead = std::mem::replace(&mut world.agent.health, Health::Unknown("we are out of descriptors".into()));
+    let step = ask(case, &PersonId::new("kim").unwrap(), Channel::Cli, &world.facts()).unwrap();
+    assert_eq!(step.events.iter().map(Event::word).collect::<Vec<_>>(), ["asked_by_hand", "waits"]);
+    assert!(step.case.pending().is_none());
+    world.agent.health = dead;
+    world.pass(MINUTE);
     let (case, events) = world.tick(step.case);
     assert_eq!(events, ["asked"]);
     assert!(case.pending().is_some());

@@ -157,3 +157,47 @@ async fn one_probe_is_on_a_connection_of_its_own() {
     let signals = sweeper.probe_one(&target("b", None, None), LONG).await;
     assert_eq!((signals.gateway, signals.service), (None, None));
 }
+
+#[tokio::test]
+async fn looks_at_the_same_time_share_calls_of_systemctl() {
+    let folder = tempfile::tempdir().unwrap();
+    let (program, calls) = (folder.path().join("systemctl"), folder.path().join("calls"));
+    let script = format!(
+        "#!/bin/sh\nshift 3\necho $# >> '{}'\nfor unit; do printf 'Id=%s\\nActiveState=active\\n\\n' \"$unit\"; done\n",
+        calls.display()
+    );
+    write_program(&program, &script);
+    let sweeper = sweeper(LONG, 10, Some(Systemd::new(SystemdSettings { program, deadline: LONG })));
+    let targets: Vec<Target> =
+        (0..300).map(|n| target(&format!("a{n}"), None, Some(&format!("a{n}.service")))).collect();
+    let seen = futures_util::future::join_all(targets.iter().map(|target| sweeper.probe_one(target, LONG))).await;
+    assert!(seen.iter().all(|signals| signals.service.as_ref().and_then(UnitAnswer::alive) == Some(true)));
+    // The first asks at once; those who came meanwhile share the next calls.
+    assert_eq!(std::fs::read_to_string(calls).unwrap(), "1\n200\n99\n");
+}
+
+#[tokio::test]
+async fn a_look_that_is_called_off_leaves_nobody_without_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (program, go_on) = (folder.path().join("systemctl"), folder.path().join("go-on"));
+    let script = format!(
+        "#!/bin/sh\nwhile [ ! -e '{}' ]; do sleep 0.05; done\nshift 3\n\
+         for unit; do printf 'Id=%s\\nActiveState=active\\n\\n' \"$unit\"; done\n",
+        go_on.display()
+    );
+    write_program(&program, &script);
+    let sweeper = sweeper(LONG, 10, Some(Systemd::new(SystemdSettings { program, deadline: LONG })));
+    let (a, b) = (target("a", None, Some("a.service")), target("b", None, Some("b.service")));
+    let late = sweeper.probe_one(&a, SHORT).await;
+    assert!(matches!(late.service, Some(UnitAnswer::NoAnswer { why: UnitSilence::TimedOut(of) }) if of == SHORT));
+    let mut first = Box::pin(sweeper.probe_one(&a, LONG));
+    let second = sweeper.probe_one(&b, LONG);
+    tokio::pin!(second);
+    // Both are under way; then the one that put the call is dropped.
+    let both = async { tokio::join!(&mut first, &mut second) };
+    assert!(tokio::time::timeout(SHORT, both).await.is_err());
+    drop(first);
+    std::fs::write(&go_on, "").unwrap();
+    let seen = second.await;
+    assert_eq!(seen.service.as_ref().and_then(UnitAnswer::alive), Some(true));
+}

@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::approval::{Answer, Command, Misunderstood, Speaker, Target, Withdrawal};
-use crate::incident::{Event, Refusal, Unfit};
+use crate::incident::{Awaited, Event, Refusal, Unfit};
 
 fn case() -> Case {
     let state = RequestState::Pending { expires: Some(later(180)) };
@@ -105,7 +105,7 @@ fn what_a_word_did() {
         ("deny what was approved", vec![off, denied], setting()),
         ("snooze", vec![snoozed], setting()),
         ("ask, with a request pending", vec![asked.clone(), again], setting()),
-        ("ask", vec![asked, new], setting()),
+        ("ask", vec![asked.clone(), new], setting()),
         ("the same input again", vec![], setting()),
     ]
     .map(|(name, events, setting)| (name.to_owned(), answer_to(&events, &case(), &setting, NOW)));
@@ -168,6 +168,33 @@ pub(super) fn replies() -> Vec<Reply> {
         Reply::SetAside { .. } => 13,
     });
     all
+}
+
+#[test]
+fn nobody_is_said_to_be_asked_who_is_not() {
+    let asked = [Event::AskedByHand { by: kim(), via: Channel::Cli }];
+    let waits = |for_| Disposition::Waiting { for_ };
+    let texts = [
+        ("no answer", waits(Awaited::Answer)),
+        ("busy", waits(Awaited::OtherExecution)),
+        ("later", waits(Awaited::Time { until: later(5) })),
+        ("else", Disposition::New),
+    ]
+    .map(|(name, disposition)| {
+        let mut case = Case { request: None, ..case() };
+        case.incident.disposition = disposition;
+        (name.to_owned(), answer_to(&asked, &case, &setting(), NOW))
+    });
+    assert_snapshot!(table(texts), @r"
+    -- no answer
+    ezra: taken. Nobody is asked yet: it is not known whether ezra lives, since its signals give no answer. People are asked once they say that it is dead.
+    -- busy
+    ezra: taken. Nobody is asked yet: it waits for the end of another execution that touches it.
+    -- later
+    ezra: taken. Nobody is asked yet: it waits for 06:10:06 CEST, before the next attempt or request.
+    -- else
+    ezra: taken. `explain ezra` tells what comes of it.
+    ");
 }
 
 #[test]

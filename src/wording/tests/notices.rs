@@ -116,7 +116,7 @@ fn request_after(event: &Event) -> Option<Request> {
         Event::Denied { by, via, reason, .. } => {
             RequestState::Denied { by: by.clone(), via: *via, at: NOW, reason: reason.clone() }
         }
-        Event::Snoozed { .. } | Event::Asked { .. } => return Some(request()),
+        Event::Snoozed { .. } | Event::Asked { .. } | Event::OffersChanged { .. } => return Some(request()),
         Event::Ready { by_policy: true, .. } | Event::CalledOff { request: None, .. } | Event::Held { .. } => {
             return None;
         }
@@ -147,7 +147,8 @@ fn what_people_are_told_of_each_event() {
     -- asked
     (not told)
     -- offers_changed
-    (not told)
+    Progress: ezra (7K3QXM): what can be answered has changed.
+    It takes: approve, substitute timmy, deny, snooze.
     -- shown_again
     (not told)
     -- approved
@@ -253,6 +254,21 @@ fn what_people_are_told_of_each_event() {
 }
 
 #[test]
+fn changed_answers_are_told_while_they_can_be_given_and_nobody_wants_quiet() {
+    let event = Event::OffersChanged { request: request_id() };
+    let told = |incident: &Incident, request: &Request| notice(&event, incident, Some(request), &setting(), NOW);
+    let alone = Request { offers: Offers { restart: false, substitutes: vec![] }, ..request() };
+    assert_snapshot!(told(&incident(), &alone).unwrap().text, @r"
+    ezra (7K3QXM): what can be answered has changed.
+    It takes: deny, snooze.
+    ");
+    let snoozed = Incident { snoozed_until: Some(later(5)), ..incident() };
+    assert_eq!(told(&snoozed, &request()), None);
+    let closed = Request { state: approved(Action::Restart), ..request() };
+    assert_eq!(told(&incident(), &closed), None, "a closed request takes no answers");
+}
+
+#[test]
 fn why_an_approval_was_not_run() {
     let texts = called_off().into_iter().map(|because| {
         let event = Event::CalledOff { execution: execution_id(), request: Some(request_id()), because };
@@ -306,7 +322,7 @@ fn a_line_of_history_for_each_event() {
     06:04:06 CEST  taken for dead: gateway_unreachable; last healthy at 05:53:06 CEST
     06:04:06 CEST  taken for dead: no health signal; never seen healthy here
     06:04:06 CEST  people are asked: request 7K3QXM (ezra:archive:1776225846)
-    06:04:06 CEST  the substitutes on offer have changed
+    06:04:06 CEST  what can be answered has changed
     06:04:06 CEST  the request is shown again
     06:04:06 CEST  approved by kim (command line): restart
     06:04:06 CEST  approved by kim (terminal): substitute timmy

@@ -1,8 +1,12 @@
 //! What restart commands do to those who start them.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, UNIX_EPOCH};
+
 use serde_json::json;
 
-use crate::world::{Restart, World};
+use crate::world::{Daemon, GATE, Restart, World};
 
 #[test]
 fn a_command_fails_and_people_are_asked_anew_with_what_happened() {
@@ -122,4 +126,74 @@ fn what_a_command_prints_reaches_no_terminal_as_it_is() {
     for text in shown {
         assert!(text.chars().all(|c| c == '\n' || !(c.is_control() || c == '\u{202e}')), "{text:?}");
     }
+}
+
+#[test]
+fn a_command_has_the_descriptors_that_the_gate_was_started_with() {
+    let mut world = World::with_agents(&["ada"]);
+    world.save();
+    let (limited, soft) = (world.path("limited.sh"), world.path("soft"));
+    world.write("limited.sh", &format!("#!/bin/sh\nulimit -Sn 300\nexec '{GATE}' \"$@\"\n"));
+    fs::set_permissions(&limited, fs::Permissions::from_mode(0o755)).expect("a script that can be run");
+    let script = fs::read_to_string(world.path("restart.sh")).expect("the restart command");
+    world.write("restart.sh", &format!("ulimit -Sn > '{}'\n{script}", soft.display()));
+    world.daemon = Some(Daemon::start(&limited, &world.config(), &[], &[], &world.told, &world.log));
+    world.until_daemon_answers();
+    world.until_all_healthy();
+    world.silence("ada");
+    let code = world.asked_about("ada");
+    world.says(&["approve", &code]).taken();
+    world.until_journal("ada", "recovered");
+    assert_eq!(fs::read_to_string(soft).expect("the command's limit").trim(), "300");
+}
+
+#[test]
+fn run_folders_go_with_their_executions_and_strays_by_their_age() {
+    let mut world = World::with_agents(&["ada", "bob"]).start();
+    world.silence("ada");
+    let code = world.asked_about("ada");
+    world.says(&["approve", &code]).taken();
+    world.until_journal("ada", "recovered");
+    world.restart_command(Restart::Waits);
+    world.silence("bob");
+    let code = world.asked_about("bob");
+    world.says(&["approve", &code]).taken();
+    world.until("bob's command runs", |world| (world.runs_of("bob") == 1).then_some(()));
+    world.stop();
+
+    let runs = world.runs();
+    let all = world.path("store/runs");
+    let folder = |name: &str| all.join(name);
+    let attempt = |run: &str, number: u32| format!("{}-{number}", run.rsplit_once('-').expect("a run's name").0);
+    let (ada, bob) = (&runs[0].1, &runs[1].1);
+    let (never_started, coming) = (attempt(ada, 7), attempt(bob, 7));
+    let left = [never_started.as_str(), coming.as_str(), "nobody-1", "lately-1", "notes"];
+    for name in left {
+        fs::create_dir(folder(name)).expect("a folder");
+        fs::write(folder(name).join("spec.json"), "").expect("and something in it");
+    }
+    let lately = fs::File::open(folder("lately-1")).expect("the folder");
+    let far_ahead = UNIX_EPOCH + Duration::from_secs(10_000_000_000);
+    lately.set_modified(far_ahead).expect("its time can be set");
+    world.gate["retention"] = json!({"runs": "1ms"});
+    world.save();
+    world.start_daemon();
+    world.until("the strays are gone", |_| (!folder("nobody-1").exists()).then_some(()));
+    world.until("retention has looked at all", |world| {
+        let tasks = world.says(&["status", "--json"]).out;
+        tasks.contains("3 deleted").then_some(())
+    });
+    for (name, stays) in [
+        (ada.as_str(), false),
+        (never_started.as_str(), false),
+        ("nobody-1", false),
+        (bob.as_str(), true),
+        (coming.as_str(), true),
+        ("lately-1", true),
+        ("notes", true),
+    ] {
+        assert_eq!(folder(name).exists(), stays, "{name}");
+    }
+    world.let_commands_go_on();
+    world.until_journal("bob", "recovered");
 }

@@ -1,8 +1,10 @@
 //! The daemon's own life: two of them, old and new stores, stopping, and the command line without it.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use sqlx::ConnectOptions as _;
 
@@ -245,7 +247,7 @@ fn a_black_holed_agent_does_not_hold_up_the_end() {
 fn the_quickstart_plays_by_itself_and_leaves_nothing_running() {
     let world = World::with_agents(&[]);
     let folder = world.path("quickstart");
-    let mut command = std::process::Command::new(GATE);
+    let mut command = Command::new(GATE);
     let heard = hear(
         {
             command.args(["quickstart", "--auto", "--dir"]).arg(&folder);
@@ -257,6 +259,43 @@ fn the_quickstart_plays_by_itself_and_leaves_nothing_running() {
     for told in ["Approval required to revive ada", "alive again, verified", "All of it happened."] {
         heard.mentions(told);
     }
+    world.until("nothing of it runs", |world| world.processes_naming(&folder).is_empty().then_some(()));
+}
+
+#[test]
+fn a_quickstart_that_is_stopped_ends_a_command_that_overruns() {
+    let world = World::with_agents(&[]);
+    let folder = world.path("quickstart");
+    let config = folder.join("lazarus-gate.yaml").display().to_string();
+    let mut command = Command::new(GATE);
+    command.args(["quickstart", "--dir"]).arg(&folder).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut quickstart = command.spawn().expect("the quickstart starts");
+    let says = |verb: &str| {
+        let mut command = Command::new(GATE);
+        command.args([verb, "--json", "--config", &config]);
+        hear(command, &[verb])
+    };
+    world.until("bob is seen", |_| {
+        let status: String = says("status").out.split_whitespace().collect();
+        status.contains("\"healthy\":3").then_some(())
+    });
+    // From now on the restart of bob, who is restarted by himself, neither ends nor heeds a SIGTERM.
+    let text = fs::read_to_string(&config).expect("its configuration");
+    let (begun, template) = (folder.join("begun"), text.lines().find(|line| line.contains("run: [")));
+    let script = format!("trap '' TERM; : > '{}'; while :; do sleep 1; done", begun.display());
+    let hangs = json!({"agents": "*", "run": ["/bin/sh", "-c", script, "{agent}"], "timeout": "10min"});
+    let text = text.replace(template.expect("its template"), &format!("  - {hangs}"));
+    world.write("new-config", &text);
+    fs::rename(world.path("new-config"), &config).expect("the configuration is replaced");
+    world.until("the new template is in force", |_| says("history").out.contains("new_config").then_some(()));
+    let pid = fs::read_to_string(folder.join("agents/bob.pid")).expect("bob's process");
+    let pid = pid.trim().parse().ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(pid, Signal::KILL).expect("bob is killed");
+    world.until("the command has begun", |_| begun.exists().then_some(()));
+
+    let id = i32::try_from(quickstart.id()).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(id, Signal::INT).expect("Ctrl-C");
+    assert!(quickstart.wait().expect("it ends").success());
     world.until("nothing of it runs", |world| world.processes_naming(&folder).is_empty().then_some(()));
 }
 

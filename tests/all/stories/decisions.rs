@@ -89,6 +89,7 @@ fn only_a_configured_healthy_and_free_substitute_may_take_over() {
     world.says(&["substitute", &code, "cleo"]).refused("cleo is no configured substitute of it");
     world.silence("bob");
     world.asked_about("bob");
+    world.until_told(&format!("ada ({code}): what can be answered has changed. It takes: approve, deny, snooze."));
     world.says(&["substitute", &code, "bob"]).refused("bob is not healthy itself");
     assert_eq!(world.pending_code("ada"), Some(code), "a refused vote leaves the request pending");
     assert!(!world.path("packet.json").exists());
