@@ -1,8 +1,14 @@
 //! The way from "ready" to a started shim: look again, make the run folder, commit "running", start.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::conclude::await_shim;
 use super::ledger::{self, Entry};
@@ -45,7 +51,11 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
     let (run, spec) = match prepared {
         Some(command) => {
             let spec = spec_of(gateway, case, execution, &command);
-            (Some(make_folder(gateway, execution, &spec).await?), Some(spec))
+            let run = match gateway.folders.take(execution, &spec).await {
+                Some(run) => run,
+                None => make_folder(gateway.runs.clone(), execution, &spec).await?,
+            };
+            (Some(run), Some(spec))
         }
         // The core calls it off: there is no way to do it any more.
         None => (None, None),
@@ -149,10 +159,23 @@ fn packet(case: &Case, execution: &Execution, substitute: &str) -> String {
 }
 
 /// A run folder under a number that was never used, durable before "running" is committed.
-async fn make_folder(gateway: &Arc<Gateway>, execution: &Execution, spec: &CommandSpec) -> Result<RunFolder, String> {
-    let (runs, spec, id) = (gateway.runs.clone(), spec.clone(), execution.id.0.clone());
+fn make_folder(
+    runs: PathBuf,
+    execution: &Execution,
+    spec: &CommandSpec,
+) -> impl Future<Output = Result<RunFolder, String>> + use<> {
+    let made = tokio::task::spawn_blocking(making(runs, execution, spec));
+    async move { made.await.map_err(said)? }
+}
+
+fn making(
+    runs: PathBuf,
+    execution: &Execution,
+    spec: &CommandSpec,
+) -> impl FnOnce() -> Result<RunFolder, String> + Send + use<> {
+    let (spec, id) = (spec.clone(), execution.id.0.clone());
     let first = execution.attempt.saturating_add(1);
-    let made = tokio::task::spawn_blocking(move || {
+    move || {
         for attempt in first..first.saturating_add(FOLDER_TRIES) {
             let name = RunName::new(id.clone(), attempt).map_err(said)?;
             match RunFolder::create(&runs, &name, &spec) {
@@ -163,8 +186,68 @@ async fn make_folder(gateway: &Arc<Gateway>, execution: &Execution, spec: &Comma
             }
         }
         Err("no free run folder could be found".to_owned())
-    });
-    made.await.map_err(said)?
+    }
+}
+
+/// Run folders that are made while the decision that will need them is still being committed: the disk
+/// does both at once. Losing one loses nothing but a folder that was never used, and when many
+/// decisions come together each makes its own when it is its turn.
+#[derive(Debug)]
+pub struct Folders {
+    /// The decision is taken on the writer's thread, which is not the runtime's.
+    runtime: Option<Handle>,
+    ahead: Mutex<BTreeMap<String, Ahead>>,
+}
+
+#[derive(Debug)]
+struct Ahead {
+    begun: Instant,
+    spec: CommandSpec,
+    making: JoinHandle<Result<RunFolder, String>>,
+}
+
+/// Folders that are made ahead at a time.
+const AHEAD_MAX: usize = 4;
+/// A folder that nobody came for in so long is not needed: its decision was not committed.
+const AHEAD_FOR: Duration = Duration::from_secs(60);
+
+impl Folders {
+    /// For the runtime that this is called in.
+    pub fn new() -> Self {
+        Self { runtime: Handle::try_current().ok(), ahead: Mutex::default() }
+    }
+
+    /// Begins to make the folder of an execution that has just become ready.
+    pub fn make_ahead(&self, gateway: &Gateway, execution: &Execution) {
+        let Some(runtime) = &self.runtime else { return };
+        // A substitution's packet needs the case as it is when it begins.
+        if execution.action != Action::Restart {
+            return;
+        }
+        let Some(command) = command_of(&gateway.in_force(), execution) else { return };
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let stale: Vec<_> = ahead.extract_if(.., |_, one| one.begun.elapsed() > AHEAD_FOR).collect();
+        for (_, one) in stale {
+            runtime.spawn(async move { discard(one.making.await.ok().and_then(Result::ok)).await });
+        }
+        if ahead.len() < AHEAD_MAX {
+            let spec = spec_of(gateway, None, execution, &command);
+            let making = runtime.spawn_blocking(making(gateway.runs.clone(), execution, &spec));
+            ahead.insert(execution.id.0.clone(), Ahead { begun: Instant::now(), spec, making });
+        }
+    }
+
+    /// The folder of `execution`, if it was made ahead and for what is to be run now.
+    async fn take(&self, execution: &Execution, spec: &CommandSpec) -> Option<RunFolder> {
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(&execution.id.0)?;
+        let made = ahead.making.await.ok()?.ok()?;
+        if ahead.spec == *spec {
+            return Some(made);
+        }
+        // The files in force are others by now.
+        discard(Some(made)).await;
+        None
+    }
 }
 
 async fn discard(folder: Option<RunFolder>) {

@@ -118,7 +118,9 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel) -> Result<usize
         busy.remove(&target);
         let marked = marked?;
         sent += marked.sent;
-        gateway.bells.plan.notify_one();
+        if marked.cards {
+            gateway.bells.plan.notify_one();
+        }
         if marked.stuck {
             stuck.insert(target);
         }
@@ -152,10 +154,23 @@ pub async fn run(gateway: Arc<Gateway>, channel: Arc<dyn Channel>, key: approval
         }
         let pause = pause(&gateway, key).await;
         tokio::select! {
-            () = gateway.bells.of(key).notified() => {}
+            () = gateway.bells.of(key).notified() => tokio::select! {
+                () = tokio::time::sleep(settle(key)) => {}
+                () = gateway.bells.stopped() => {}
+            },
             () = tokio::time::sleep(pause) => {}
             () = gateway.bells.stopped() => {}
         }
+    }
+}
+
+/// How long a ring is let pass. What was decided is mostly being begun at that moment, which a person waits
+/// for, and its next message comes soon; on a terminal they are then sent and marked together. Whoever tapped
+/// looks at a spinner.
+fn settle(key: approval::Channel) -> Duration {
+    match key {
+        approval::Channel::Terminal | approval::Channel::Cli => Duration::from_millis(20),
+        approval::Channel::Telegram => Duration::ZERO,
     }
 }
 

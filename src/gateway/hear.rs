@@ -212,11 +212,7 @@ impl Speech<'_> {
     async fn vote(&self, tx: &mut Tx, entry: &Entry, target: &Target, ballot: Ballot) -> Result<Heard, StoreError> {
         let (setting, now) = (entry.setting(), entry.now);
         let Some(by) = self.person.clone() else { return Ok(self.stranger()) };
-        let found = match ledger::request_of(tx, target).await? {
-            Some(request) => ledger::case_with(tx, &request).await?.map(|case| (request, case)),
-            None => None,
-        };
-        let Some((request, case)) = found else {
+        let Some((request, case)) = ledger::named(tx, target).await? else {
             return Ok(self.replied(&Reply::NoSuchRequest { target: target.clone() }, &setting, now));
         };
         let agent = request.agent.clone();

@@ -1,7 +1,7 @@
 //! Works the inbox off: each input in a transaction of its own effects, in the order in which they
 //! came, and each gets an answer (invariants 3 and 4).
 //!
-//! A panic or an error of an input rolls back its own savepoint and counts; after three it is set
+//! A panic or an error of an input takes back its own effects and counts; after three it is set
 //! aside with an alarm, its sender is told, and it blocks nothing. At a start the leftovers run one
 //! by one with the attempt committed first, so that an input that kills the process is found, too.
 

@@ -12,8 +12,9 @@ use serde_json::json;
 use super::in_force::InForce;
 use super::{Gateway, rows};
 use crate::approval::{People, PersonId, Request, Target};
-use crate::incident::{self, AgentFacts, Candidate, Case, Event, Facts, Incident, Standing, Step};
+use crate::incident::{self, AgentFacts, Candidate, Case, Event, Execution, Facts, Incident, Standing, Step};
 use crate::pool::{AgentName, Health, IncidentId, Timestamp};
+use crate::store::cases::CaseRow;
 use crate::store::{self, Reads, StoreError, Tx};
 use crate::wording::Setting;
 
@@ -250,9 +251,13 @@ impl Entry {
             store::journal::append(tx, &entries, self.now).await?;
         }
         for event in &step.events {
-            if let (Event::Started { .. }, Some(execution)) = (event, &step.case.execution) {
+            let Some(execution) = &step.case.execution else { continue };
+            if let Event::Started { .. } = event {
                 let id = &execution.id.0;
                 store::epochs::raise(tx, &execution.mission, &execution.agent, id, self.now).await?;
+            }
+            if let Event::Ready { .. } = event {
+                self.gateway.folders.make_ahead(&self.gateway, execution);
             }
         }
         super::speak::step(tx, self, step, facts).await
@@ -286,51 +291,75 @@ impl Entry {
 
 /// The open case of `agent`, if it has one.
 pub async fn open_case_of(tx: &mut impl Reads, agent: &AgentName) -> Result<Option<Case>, StoreError> {
-    match store::incidents::open_of(tx, agent).await? {
-        Some(row) => complete(tx, from_body("incidents", &row.id, &row.body)?, None).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-/// The case that `request`, just read from this transaction, belongs to.
-pub async fn case_with(tx: &mut Tx, request: &Request) -> Result<Option<Case>, StoreError> {
-    match store::incidents::load(tx, &request.incident.0).await? {
-        Some(row) => complete(tx, from_body("incidents", &row.id, &row.body)?, Some(request)).await.map(Some),
+    match store::cases::open_of(tx, std::slice::from_ref(agent)).await?.pop() {
+        Some(row) => case_from(tx, row).await.map(Some),
         None => Ok(None),
     }
 }
 
 /// The case of an incident, open or closed.
 pub async fn case_of(tx: &mut impl Reads, incident: &IncidentId) -> Result<Option<Case>, StoreError> {
-    match store::incidents::load(tx, &incident.0).await? {
-        Some(row) => complete(tx, from_body("incidents", &row.id, &row.body)?, None).await.map(Some),
+    match store::cases::of_incident(tx, &incident.0).await? {
+        Some(row) => case_from(tx, row).await.map(Some),
         None => Ok(None),
     }
 }
 
-/// The request that `target` names, whatever became of it.
-pub async fn request_of(tx: &mut Tx, target: &Target) -> Result<Option<Request>, StoreError> {
+/// The request that `target` names, whatever became of it, and the case it belongs to.
+pub async fn named(tx: &mut Tx, target: &Target) -> Result<Option<(Request, Case)>, StoreError> {
     let row = match target {
-        Target::Code(code) => store::requests::by_code(tx, &code.to_string()).await?,
-        Target::Key(key) => store::requests::by_key(tx, &key.to_string()).await?,
+        Target::Code(code) => store::cases::by_code(tx, &code.to_string()).await?,
+        Target::Key(key) => store::cases::by_key(tx, &key.to_string()).await?,
     };
-    row.map(|row| from_body("requests", &row.id, &row.body)).transpose()
+    let Some(row) = row else { return Ok(None) };
+    let request: Request = from_body("requests", &format!("named by {target}"), &row.named)?;
+    // Mostly it is the newest one, which need not be read twice.
+    let newest = row.request.filter(|newest| *newest != row.named);
+    let (of_case, known) = match newest {
+        Some(newest) => (Some(newest), None),
+        None => (None, Some(&request)),
+    };
+    let row = CaseRow { id: row.id, agent: row.agent, body: row.body, request: of_case, execution: row.execution };
+    let case = complete(tx, row, known).await?;
+    Ok(Some((request, case)))
 }
 
-async fn complete(tx: &mut impl Reads, incident: Incident, known: Option<&Request>) -> Result<Case, StoreError> {
+/// The case of a row that was read in the same transaction.
+pub async fn case_from(tx: &mut impl Reads, row: CaseRow) -> Result<Case, StoreError> {
+    complete(tx, row, None).await
+}
+
+async fn complete(tx: &mut impl Reads, row: CaseRow, known: Option<&Request>) -> Result<Case, StoreError> {
+    let incident: Incident = from_body("incidents", &row.id, &row.body)?;
     let missing = |what: &str| invalid(&incident.id, &format!("its newest {what} is not in the store"));
     let request = match &incident.request {
-        Some(id) if known.is_some_and(|known| known.id == *id) => known.cloned(),
         Some(id) => {
-            let row = store::requests::load(tx, &id.0).await?.ok_or_else(|| missing("request"))?;
-            Some(from_body("requests", &row.id, &row.body)?)
+            let newest = match (known, &row.request) {
+                (Some(known), _) => Some(known.clone()),
+                (None, Some(body)) => Some(from_body::<Request>("requests", &id.0, body)?),
+                (None, None) => None,
+            };
+            // A clock that was set back makes another one look newer.
+            match newest.filter(|newest| newest.id == *id) {
+                Some(newest) => Some(newest),
+                None => {
+                    let row = store::requests::load(tx, &id.0).await?.ok_or_else(|| missing("request"))?;
+                    Some(from_body("requests", &row.id, &row.body)?)
+                }
+            }
         }
         None => None,
     };
     let execution = match &incident.execution {
         Some(id) => {
-            let row = store::executions::load(tx, &id.0).await?.ok_or_else(|| missing("execution"))?;
-            Some(from_body("executions", &row.id, &row.body)?)
+            let newest = row.execution.as_ref().map(|body| from_body::<Execution>("executions", &id.0, body));
+            match newest.transpose()?.filter(|newest| newest.id == *id) {
+                Some(newest) => Some(newest),
+                None => {
+                    let row = store::executions::load(tx, &id.0).await?.ok_or_else(|| missing("execution"))?;
+                    Some(from_body("executions", &row.id, &row.body)?)
+                }
+            }
         }
         None => None,
     };
@@ -339,8 +368,8 @@ async fn complete(tx: &mut impl Reads, incident: Incident, known: Option<&Reques
 
 /// A live execution of another incident that touches `agent`.
 async fn touched_by_other(tx: &mut Tx, agent: &AgentName, own: Option<&IncidentId>) -> Result<bool, StoreError> {
-    let live = store::executions::live_touching(tx, agent).await?;
-    Ok(live.is_some_and(|live| own.is_none_or(|own| own.0 != live.incident_id)))
+    let touching = store::executions::touching(tx, agent).await?;
+    Ok(touching.is_some_and(|incident| own.is_none_or(|own| own.0 != incident)))
 }
 
 /// The event with the incident it belongs to. The journal alone tells the whole story of a case.

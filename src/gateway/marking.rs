@@ -18,6 +18,8 @@ use crate::wording::{self, Alarm, CardFacts};
 pub struct Marked {
     /// So many are on the other side.
     pub sent: usize,
+    /// One of them is a request's card: only its first delivery sets a deadline.
+    pub cards: bool,
     /// Their target takes no more right now.
     pub stuck: bool,
 }
@@ -52,6 +54,7 @@ async fn mark_one_by_one(gateway: &Arc<Gateway>, outcomes: Vec<(MessageRow, Deli
         match mark_together(gateway, vec![outcome]).await {
             Ok(one) => {
                 all.sent += one.sent;
+                all.cards |= one.cards;
                 all.stuck |= one.stuck;
             }
             Err(error) if inbox::is_the_works_own(&error) => {
@@ -88,6 +91,7 @@ async fn mark_all(
                 gateway.status.settle(&cause(&row));
                 marked.sent += 1;
                 if row.kind == MessageKind::Card {
+                    marked.cards = true;
                     if let Some(remote_id) = &remote_id {
                         store::tokens::learn(tx, &channel, &row.target, remote_id, &row.id).await?;
                     }

@@ -102,6 +102,7 @@ pub struct Gateway {
     waiting: inbox::Waiting,
     /// What is known of the bot and its chats.
     pub telegram: telegram::State,
+    folders: begin::Folders,
     /// Looks of verifications at the same time: after a mass death they must not become a storm of
     /// probes that makes the living look dead.
     looks: tokio::sync::Semaphore,
@@ -155,6 +156,7 @@ impl Gateway {
             hold_seen: RwLock::default(),
             waiting: inbox::Waiting::default(),
             telegram: telegram::State::default(),
+            folders: begin::Folders::new(),
             looks: tokio::sync::Semaphore::new(LOOKS_MAX),
             jumping: tokio::sync::Mutex::default(),
         })

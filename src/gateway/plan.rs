@@ -3,7 +3,7 @@
 //! Runs after each sweep, after each change, and when the next deadline of any case is reached. In
 //! slices, so that a fleet that died as a whole does not keep taps waiting.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,10 +101,18 @@ async fn plan_slice(
 ) -> Result<Option<Timestamp>, StoreError> {
     let mut entry = Entry::open(tx, gateway).await?;
     entry.let_expire(tx).await?;
+    let mut open = BTreeMap::new();
+    for row in store::cases::open_of(tx, agents).await? {
+        open.insert(row.agent.clone(), row);
+    }
+    store::executions::know_touching(tx, agents).await?;
     let mut next = None;
     for agent in agents {
-        let case = match ledger::open_case_of(tx, agent).await? {
-            Some(case) => Some(entry.tick(tx, case).await?),
+        let case = match open.remove(agent) {
+            Some(row) => {
+                let case = ledger::case_from(tx, row).await?;
+                Some(entry.tick(tx, case).await?)
+            }
             // The sweep's word may have changed since it was read: only who is dead now.
             None => match entry.in_force().member(agent) {
                 Some(member) if gateway.watches.is_dead(agent, member.timeout) => entry.open_case(tx, agent).await?,

@@ -16,7 +16,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use sqlx::{QueryBuilder, Sqlite};
 
 use super::error::StoreError;
 use super::row::{self, sql, stored, words};
@@ -77,24 +76,25 @@ pub async fn find(db: &mut impl Reads, agent: &AgentName) -> Result<Option<Agent
 /// Writes the rows, whether they are there already or not.
 pub async fn record(tx: &mut Tx, rows: &[AgentRow]) -> Result<(), StoreError> {
     for slice in rows.chunks(ROWS) {
-        let mut upsert = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO agents (agent, observed_at, last_healthy_at, healthy_since, health, body) ",
-        );
-        upsert.push_values(slice, |mut values, row| {
-            values
-                .push_bind(row.agent.as_str().to_owned())
-                .push_bind(row.observed_at.as_millis())
-                .push_bind(row.last_healthy_at.map(Timestamp::as_millis))
-                .push_bind(row.healthy_since.map(Timestamp::as_millis))
-                .push_bind(row.health.as_str())
-                .push_bind(row.body.clone());
-        });
+        let mut upsert = sql("INSERT INTO agents (agent, observed_at, last_healthy_at, healthy_since, health, body)");
+        upsert.push_rows(slice.iter().map(|row| {
+            let times = (row.last_healthy_at.map(Timestamp::as_millis), row.healthy_since.map(Timestamp::as_millis));
+            let (agent, at) = (row.agent.as_str().to_owned(), row.observed_at.as_millis());
+            [
+                agent.into(),
+                at.into(),
+                times.0.into(),
+                times.1.into(),
+                row.health.as_str().into(),
+                row.body.clone().into(),
+            ]
+        }));
         upsert.push(
             " ON CONFLICT (agent) DO UPDATE SET observed_at = excluded.observed_at,
                 last_healthy_at = excluded.last_healthy_at, healthy_since = excluded.healthy_since,
                 health = excluded.health, body = excluded.body",
         );
-        upsert.build().persistent(slice.len() == ROWS).execute(&mut tx.connection).await?;
+        tx.execute(if slice.len() == ROWS { upsert } else { upsert.once() }).await?;
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ pub async fn record(tx: &mut Tx, rows: &[AgentRow]) -> Result<(), StoreError> {
 /// Forgets agents that left the registry.
 pub async fn forget(tx: &mut Tx, agents: &[AgentName]) -> Result<(), StoreError> {
     for agent in agents {
-        tx.execute(sql("DELETE FROM agents WHERE agent = $1").bind(agent.as_str().to_owned())).await?;
+        tx.later(sql("DELETE FROM agents WHERE agent = $1").bind(agent.as_str().to_owned())).await?;
     }
     Ok(())
 }

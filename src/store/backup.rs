@@ -35,7 +35,7 @@ pub async fn write(source: &Reader, to: &Path, now: Timestamp) -> Result<(), Sto
 /// What SQLite finds wrong with the file underneath; nothing is good news. At most ten findings, each a
 /// line. Reads the whole file.
 pub async fn damage(source: &Reader) -> Result<Vec<String>, StoreError> {
-    let rows = sql("PRAGMA quick_check(10)").fetch_all(source.pool()).await?;
+    let rows = sql("PRAGMA quick_check(10)").fetch_all(&mut *source.pool().acquire().await?).await?;
     let findings = rows.iter().map(|row| Ok(row.try_get::<String, _>(0)?)).collect::<Result<Vec<_>, StoreError>>()?;
     Ok(findings.into_iter().filter(|finding| finding != "ok").collect())
 }
@@ -56,7 +56,7 @@ async fn copy(source: &Reader, part: &Path, now: Timestamp) -> Result<(), StoreE
         StoreError::io("create", part)(std::io::Error::new(ErrorKind::InvalidInput, "the name is not UTF-8"))
     })?;
     let mut reader = source.pool().acquire().await?;
-    sql("VACUUM INTO $1").bind(name.to_owned()).execute(&mut *reader).await?;
+    sql("VACUUM INTO $1").bind(name.to_owned()).execute(&mut reader).await?;
     drop(reader);
 
     // No write-ahead log: the copy is one file.

@@ -12,22 +12,15 @@ pub async fn raise(
     agent: &AgentName,
     execution_id: &str,
     now: Timestamp,
-) -> Result<i64, StoreError> {
+) -> Result<(), StoreError> {
     let raise = sql("INSERT INTO epochs (mission, agent, epoch, raised_at, execution_id)
          SELECT $1, $2, COALESCE(MAX(epoch), 0) + 1, $3, $4 FROM epochs WHERE mission = $1 AND agent = $2
-         ON CONFLICT (execution_id, mission, agent) DO NOTHING RETURNING epoch")
+         ON CONFLICT (execution_id, mission, agent) DO NOTHING")
     .bind(mission.as_str().to_owned())
     .bind(agent.as_str().to_owned())
     .bind(now.as_millis())
     .bind(execution_id.to_owned());
-    if let Some(epoch) = row::number(tx, raise).await? {
-        return Ok(epoch);
-    }
-    let raised = sql("SELECT epoch FROM epochs WHERE execution_id = $1 AND mission = $2 AND agent = $3")
-        .bind(execution_id.to_owned())
-        .bind(mission.as_str().to_owned())
-        .bind(agent.as_str().to_owned());
-    Ok(row::number(tx, raised).await?.unwrap_or(0))
+    tx.later(raise).await
 }
 
 /// The epoch in force; 0 before the first.

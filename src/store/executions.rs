@@ -101,17 +101,14 @@ pub struct ExecutionChange<'a, B> {
 
 /// Makes an execution; [`StoreError::Taken`] if a live one touches the incident or an agent of it.
 pub async fn insert<B: Serialize + Sync>(tx: &mut Tx, new: NewExecution<'_, B>) -> Result<(), StoreError> {
-    // The indexes see target beside target and substitute beside substitute; across, this looks.
-    for agent in [Some(new.agent), new.substitute].into_iter().flatten() {
-        if let Some(other) = live_touching(tx, agent).await? {
-            let what = format!("execution {} is {} and touches {agent}", other.id, other.state);
-            return Err(StoreError::Taken { table: "executions", row: new.id.to_owned(), what });
-        }
-    }
     let body = to_json("executions", new.id, new.body)?;
     let insert = sql("INSERT INTO executions
              (id, incident_id, request_id, agent, substitute, state, created_at, updated_at, body)
-         VALUES ($1, $2, $3, $4, $5, 'ready', $6, $6, $7)")
+         SELECT $1, $2, $3, $4, $5, 'ready', $6, $6, $7
+         WHERE NOT EXISTS (SELECT 1 FROM executions WHERE state IN ('ready', 'running', 'done', 'unknown')
+                 AND substitute IS NOT NULL AND substitute = $4)
+             AND NOT EXISTS (SELECT 1 FROM executions WHERE state IN ('ready', 'running', 'done', 'unknown')
+                 AND agent = $5)")
     .bind(new.id.to_owned())
     .bind(new.incident_id.to_owned())
     .bind(new.request_id.map(str::to_owned))
@@ -119,7 +116,9 @@ pub async fn insert<B: Serialize + Sync>(tx: &mut Tx, new: NewExecution<'_, B>) 
     .bind(new.substitute.map(|agent| agent.as_str().to_owned()))
     .bind(new.created_at.as_millis())
     .bind(body);
-    tx.insert("executions", new.id, insert).await
+    tx.touched.clear();
+    // The indexes see target beside target and substitute beside substitute; across, the statement looks.
+    tx.insert_if("executions", new.id, "a live execution touches its agent or its substitute", insert).await
 }
 
 /// Changes an execution that stands as `expected`; [`StoreError::Conflict`] if it stands otherwise.
@@ -137,6 +136,7 @@ pub async fn update<B: Serialize + Sync>(
     .bind(change.run.map(str::to_owned))
     .bind(change.updated_at.as_millis())
     .bind(to_json("executions", id, change.body)?);
+    tx.touched.clear();
     tx.update("executions", id, expected.as_str(), update).await
 }
 
@@ -154,17 +154,43 @@ pub async fn live(db: &mut impl Reads) -> Result<Vec<ExecutionRow>, StoreError> 
     row::all(db, select).await
 }
 
-/// The live execution that has `agent` as its target or its substitute.
-pub async fn live_touching(db: &mut impl Reads, agent: &AgentName) -> Result<Option<ExecutionRow>, StoreError> {
+/// The incident of the live execution that has `agent` as its target or its substitute.
+pub async fn touching(tx: &mut Tx, agent: &AgentName) -> Result<Option<String>, StoreError> {
+    if !tx.touched.contains_key(agent) {
+        know_touching(tx, std::slice::from_ref(agent)).await?;
+    }
+    Ok(tx.touched.get(agent).cloned().flatten())
+}
+
+/// Reads at once what [`touching`] is going to be asked about `agents` in this job.
+pub async fn know_touching(tx: &mut Tx, agents: &[AgentName]) -> Result<(), StoreError> {
+    if agents.is_empty() {
+        return Ok(());
+    }
+    let names = || agents.iter().map(|agent| agent.as_str().to_owned());
     // Two searches, each over its own partial index; one with OR would read every live execution.
-    let select = sql("SELECT id, incident_id, request_id, agent, substitute, state, run, created_at, updated_at, body
-             FROM executions WHERE state IN ('ready', 'running', 'done', 'unknown') AND agent = $1
-         UNION ALL
-         SELECT id, incident_id, request_id, agent, substitute, state, run, created_at, updated_at, body
-             FROM executions WHERE state IN ('ready', 'running', 'done', 'unknown')
-                 AND substitute IS NOT NULL AND substitute = $1
-         LIMIT 1");
-    row::optional(db, select.bind(agent.as_str().to_owned())).await
+    let mut select = sql("SELECT id, agent, incident_id FROM executions
+             WHERE state IN ('ready', 'running', 'done', 'unknown') AND agent IN ");
+    select.push_list(names());
+    select.push(
+        " UNION ALL
+         SELECT id, substitute AS agent, incident_id FROM executions
+             WHERE state IN ('ready', 'running', 'done', 'unknown') AND substitute IS NOT NULL AND substitute IN ",
+    );
+    select.push_list(names());
+    let found: Vec<Touching> = row::all(tx, select).await?;
+    tx.touched.extend(agents.iter().map(|agent| (agent.clone(), None)));
+    tx.touched.extend(found.into_iter().map(|row| (row.agent, Some(row.incident_id))));
+    Ok(())
+}
+
+stored! { "executions",
+    /// Whom a live execution touches.
+    pub struct Touching {
+        id: String,
+        agent: AgentName,
+        incident_id: String,
+    }
 }
 
 /// All executions of an incident, the oldest first.
@@ -196,6 +222,5 @@ pub async fn runs_to_remove(
 
 /// The run folder of that execution is gone.
 pub async fn forget_run(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
-    tx.execute(sql("UPDATE executions SET run = NULL WHERE id = $1").bind(id.to_owned())).await?;
-    Ok(())
+    tx.later(sql("UPDATE executions SET run = NULL WHERE id = $1").bind(id.to_owned())).await
 }

@@ -24,7 +24,6 @@
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use sqlx::{QueryBuilder, Sqlite};
 
 use super::error::StoreError;
 use super::row::{self, sql, stored};
@@ -122,18 +121,13 @@ pub async fn append(tx: &mut Tx, entries: &[Entry], now: Timestamp) -> Result<He
             rows.push(row);
         }
         let keep_prepared = rows.len() <= KEPT;
-        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO journal (seq, at, kind, agent, body, prev, hash) ");
-        insert.push_values(rows, |mut values, row| {
-            values
-                .push_bind(row.seq)
-                .push_bind(row.at.as_millis())
-                .push_bind(row.kind)
-                .push_bind(row.agent.map(String::from))
-                .push_bind(row.body)
-                .push_bind(row.prev)
-                .push_bind(row.hash);
-        });
-        insert.build().persistent(keep_prepared).execute(&mut tx.connection).await?;
+        let mut insert = sql("INSERT INTO journal (seq, at, kind, agent, body, prev, hash)");
+        insert.push_rows(rows.into_iter().map(|row| {
+            let agent = row.agent.map(String::from);
+            let (at, kind) = (row.at.as_millis(), row.kind);
+            [row.seq.into(), at.into(), kind.into(), agent.into(), row.body.into(), row.prev.into(), row.hash.into()]
+        }));
+        tx.later(if keep_prepared { insert } else { insert.once() }).await?;
     }
     tx.journal_head = Some(last.clone());
     Ok(last)
@@ -153,8 +147,7 @@ pub async fn page(
     limit: u32,
     filter: &Filter,
 ) -> Result<Vec<JournalRow>, StoreError> {
-    let mut select =
-        QueryBuilder::<Sqlite>::new("SELECT seq, at, kind, agent, body, prev, hash FROM journal WHERE seq < ");
+    let mut select = sql("SELECT seq, at, kind, agent, body, prev, hash FROM journal WHERE seq < ");
     select.push_bind(before.unwrap_or(i64::MAX));
     if let Some(agent) = &filter.agent {
         select.push(" AND agent = ").push_bind(agent.as_str().to_owned());
@@ -166,8 +159,7 @@ pub async fn page(
         select.push(" AND at >= ").push_bind(since.as_millis());
     }
     select.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(limit));
-    let rows = select.build().fetch_all(db.connection()).await?;
-    rows.iter().map(row::Stored::from_row).collect()
+    row::all(db, select).await
 }
 
 /// Reads the whole chain, page by page, in one snapshot. `progress` gets how many entries were

@@ -36,7 +36,7 @@ pub async fn all(tx: &mut Tx) -> Result<Arc<BTreeMap<String, String>>, StoreErro
         return Ok(Arc::clone(known));
     }
     let mut all = BTreeMap::new();
-    for row in sql("SELECT key, value FROM meta").fetch_all(&mut tx.connection).await? {
+    for row in tx.ask(sql("SELECT key, value FROM meta")).await? {
         all.insert(row.try_get(0)?, row.try_get(1)?);
     }
     let all = Arc::new(all);
@@ -91,15 +91,13 @@ pub async fn set(tx: &mut Tx, key: &str, value: &str) -> Result<(), StoreError> 
     let upsert = sql("INSERT INTO meta (key, value) VALUES ($1, $2)
          ON CONFLICT (key) DO UPDATE SET value = excluded.value");
     tx.meta = None;
-    tx.execute(upsert.bind(key.to_owned()).bind(value.to_owned())).await?;
-    Ok(())
+    tx.later(upsert.bind(key.to_owned()).bind(value.to_owned())).await
 }
 
 /// Removes a key.
 pub async fn remove(tx: &mut Tx, key: &str) -> Result<(), StoreError> {
     tx.meta = None;
-    tx.execute(sql("DELETE FROM meta WHERE key = $1").bind(key.to_owned())).await?;
-    Ok(())
+    tx.later(sql("DELETE FROM meta WHERE key = $1").bind(key.to_owned())).await
 }
 
 /// The value of a key that holds a number.

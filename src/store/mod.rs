@@ -5,7 +5,8 @@
 //! body beside the columns that queries, indexes and guards need. A function that changes something
 //! takes the transaction ([`Tx`]); one that reads takes anything that can be read from ([`Reads`]).
 //!
-//! * [`Store::write`]: one writer, jobs that wait together commit together, each in a savepoint;
+//! * [`Store::write`]: one writer, jobs that wait together commit together, and one that fails is taken
+//!   back alone;
 //! * every change of a state is guarded by the state it expects, and says so if it found another;
 //! * unique indexes hold what must never be twice: one open incident per agent, one pending request
 //!   and one live execution per incident, one input per id;
@@ -20,10 +21,12 @@ mod open;
 mod place;
 mod row;
 mod schema;
+mod statement;
 mod tx;
 mod writer;
 
 pub mod agents;
+pub mod cases;
 pub mod epochs;
 pub mod executions;
 pub mod generation;

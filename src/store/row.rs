@@ -2,18 +2,12 @@
 //! named with table, column and row instead of being guessed at.
 
 use sqlx::Row as _;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 
 use super::error::StoreError;
+pub(crate) use super::statement::{Sql, sql};
 use super::tx::Reads;
 use crate::pool::{AgentName, MissionName, Timestamp};
-
-pub(crate) type Sql = sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments>;
-
-/// The statement `text`; its values are bound, never pasted.
-pub(crate) fn sql(text: &'static str) -> Sql {
-    sqlx::query(text)
-}
 
 /// A row of one table.
 pub(crate) trait Stored: Sized {
@@ -79,12 +73,12 @@ mapped_column! {
 /// Declares the struct of a row; every column has its field's name.
 macro_rules! stored {
     ($table:literal, $(#[$doc:meta])* pub struct $name:ident {
-        $($(#[$field_doc:meta])* pub $field:ident: $type:ty,)*
+        $($(#[$field_doc:meta])* $visible:vis $field:ident: $type:ty,)*
     }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct $name {
-            $($(#[$field_doc])* pub $field: $type,)*
+            $($(#[$field_doc])* $visible $field: $type,)*
         }
         impl $crate::store::row::Stored for $name {
             fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Self, $crate::store::StoreError> {
@@ -132,17 +126,17 @@ pub(crate) use words;
 
 /// All rows of the answer.
 pub(crate) async fn all<T: Stored>(db: &mut impl Reads, statement: Sql) -> Result<Vec<T>, StoreError> {
-    statement.fetch_all(db.connection()).await?.iter().map(T::from_row).collect()
+    db.ask(statement).await?.iter().map(T::from_row).collect()
 }
 
 /// The only row of the answer, if there is one.
 pub(crate) async fn optional<T: Stored>(db: &mut impl Reads, statement: Sql) -> Result<Option<T>, StoreError> {
-    statement.fetch_optional(db.connection()).await?.as_ref().map(T::from_row).transpose()
+    db.ask(statement).await?.first().map(T::from_row).transpose()
 }
 
 /// A bare number: a count, a maximum, 0 or 1 of an EXISTS. None where the answer is NULL or empty.
 pub(crate) async fn number(db: &mut impl Reads, statement: Sql) -> Result<Option<i64>, StoreError> {
-    match statement.fetch_optional(db.connection()).await? {
+    match db.ask(statement).await?.first() {
         Some(row) => Ok(row.try_get(0)?),
         None => Ok(None),
     }
@@ -150,7 +144,7 @@ pub(crate) async fn number(db: &mut impl Reads, statement: Sql) -> Result<Option
 
 /// A bare text.
 pub(crate) async fn text(db: &mut impl Reads, statement: Sql) -> Result<Option<String>, StoreError> {
-    match statement.fetch_optional(db.connection()).await? {
+    match db.ask(statement).await?.first() {
         Some(row) => Ok(row.try_get(0)?),
         None => Ok(None),
     }
@@ -158,6 +152,5 @@ pub(crate) async fn text(db: &mut impl Reads, statement: Sql) -> Result<Option<S
 
 /// A column of bare texts.
 pub(crate) async fn texts(db: &mut impl Reads, statement: Sql) -> Result<Vec<String>, StoreError> {
-    let rows = statement.fetch_all(db.connection()).await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    db.ask(statement).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }

@@ -49,7 +49,7 @@ pub(super) async fn check(connection: &mut SqliteConnection, path: &Path) -> Res
 /// Version and checksum of what the file has had; nothing for a new one.
 async fn applied(connection: &mut SqliteConnection) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
     let table = sql("SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations'");
-    if table.fetch_optional(&mut *connection).await?.is_none() {
+    if table.fetch_all(connection).await?.is_empty() {
         return Ok(Vec::new());
     }
     let rows = sql("SELECT version, checksum FROM _sqlx_migrations ORDER BY version").fetch_all(connection).await?;

@@ -1,25 +1,28 @@
 //! The one writer.
 //!
 //! A single thread owns the single write connection. Jobs that wait together are committed in one
-//! transaction, since a durable commit costs as much for one job as for two hundred; each works in
-//! a savepoint of its own, so one that fails or panics takes only its own effects along. A caller
-//! hears of success only after the commit is on disk.
+//! transaction, since a durable commit costs as much for one job as for two hundred; one that fails or
+//! panics takes only its own effects along. A caller hears of success only after the commit is on disk.
 //!
 //! ```text
-//! BEGIN IMMEDIATE; SAVEPOINT job
-//!   job 1                ok      → RELEASE job; SAVEPOINT job
-//!   job 2                failed  → ROLLBACK TO job          (told its error)
-//!   job 3                ok
-//! RELEASE job; COMMIT            → 1 and 3 are told; if it fails, both get the error
+//! BEGIN IMMEDIATE
+//!   job 1        ok
+//!   job 2        failed, nothing sent yet  → told its error
+//!   job 3        ok
+//!   job 4        failed                    → told its error; ROLLBACK, BEGIN, the changes of 1 and 3 again
+//! COMMIT         → 1 and 3 are told; if it fails, both get the error
+//! BEGIN IMMEDIATE
+//!   job 5        …
 //! ```
 //!
-//! A job alone has no savepoint: its failure rolls the transaction back. Some errors (a full disk)
-//! make SQLite end the transaction by itself; then the next savepoint statement fails, those that
-//! had gone well are told that nothing was kept, and the others begin anew.
+//! Savepoints would do it too, at the cost of copying each page that a job changes, for every job; to
+//! make changes again costs only when something is wrong. Some errors (a full disk) make SQLite end the
+//! transaction by itself: that comes to the same. If the changes cannot be made again, those that had
+//! gone well are told that nothing was kept.
 //!
 //! Each statement crosses to the connection's thread and back, which costs more than the statement
-//! itself. So savepoint statements travel in pairs, as one, and the writer has a thread of its own: a
-//! parked thread is woken by one futex call, a task of the runtime by way of its queues and its poll.
+//! itself. So a job's changes travel together ([`Tx`]), and the writer has a thread of its own: a parked
+//! thread is woken by one futex call, a task of the runtime by way of its queues and its poll.
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -232,8 +235,8 @@ impl Task {
         }
     }
 
-    /// Runs and commits `jobs`; returns those that must begin anew because the transaction was lost
-    /// before their turn.
+    /// Runs and commits `jobs`; returns those that are to begin anew, because one before them had to be
+    /// taken back.
     async fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
         let tx = match self.connected().await {
             Ok(tx) => tx,
@@ -243,9 +246,7 @@ impl Task {
             }
         };
         let alone = jobs.len() == 1;
-        let begin = if alone { "BEGIN IMMEDIATE" } else { "BEGIN IMMEDIATE; SAVEPOINT job" };
-        tx.forget();
-        if let Err(error) = tx.execute(sql(begin)).await {
+        if let Err(error) = tx.begin().await {
             self.roll_back().await;
             settle_all(jobs, error);
             return Vec::new();
@@ -253,45 +254,49 @@ impl Task {
 
         let mut done: Vec<Box<dyn Job>> = Vec::with_capacity(jobs.len());
         let mut left = jobs.drain(..);
-        while let Some(mut job) = left.next() {
-            let outcome = run_caught(&mut *job, tx).await;
-            let last = left.len() == 0;
-            let lost = match outcome {
+        for mut job in left.by_ref() {
+            match run_caught(&mut *job, tx).await {
                 Ok(()) => {
                     done.push(job);
-                    if last { None } else { tx.execute(sql("RELEASE SAVEPOINT job; SAVEPOINT job")).await.err() }
+                    tx.next_job();
                 }
                 Err(error) => {
-                    tx.forget();
                     job.settle(Err(error));
-                    if alone { None } else { tx.execute(sql("ROLLBACK TO SAVEPOINT job")).await.err() }
+                    if alone {
+                        break;
+                    }
+                    if !tx.is_changed_by_job() {
+                        tx.forget();
+                        continue;
+                    }
+                    if let Err(error) = tx.undo_job().await {
+                        let left = left.collect();
+                        self.roll_back().await;
+                        settle_all(done, error);
+                        return left;
+                    }
+                    // The others begin anew: so each failure makes the changes of a job again only once.
+                    break;
                 }
-            };
-            if let Some(error) = lost {
-                let left = left.collect();
-                self.roll_back().await;
-                settle_all(done, error);
-                return left;
             }
         }
-        drop(left);
+        let left = left.collect();
 
         if done.is_empty() {
             self.roll_back().await;
-            return Vec::new();
+            return left;
         }
-        let commit = if alone { "COMMIT" } else { "RELEASE SAVEPOINT job; COMMIT" };
         fail_point!("store.before_commit");
-        let committed = tx.execute(sql(commit)).await;
+        let committed = tx.commit().await;
         fail_point!("store.after_commit");
         match committed {
-            Ok(_) => done.into_iter().for_each(|job| job.settle(Ok(()))),
+            Ok(()) => done.into_iter().for_each(|job| job.settle(Ok(()))),
             Err(error) => {
                 self.roll_back().await;
                 settle_all(done, error);
             }
         }
-        Vec::new()
+        left
     }
 
     /// The connection, made anew if it was lost.
@@ -307,8 +312,7 @@ impl Task {
     /// dropped, which rolls back as well.
     async fn roll_back(&mut self) {
         let Some(tx) = self.tx.as_mut() else { return };
-        tx.forget();
-        if let Err(error) = sql("ROLLBACK").execute(&mut tx.connection).await
+        if let Err(error) = tx.roll_back().await
             && !no_transaction(&error)
         {
             tracing::error!(%error, "rolling back failed; the store's connection is made anew");
@@ -317,7 +321,7 @@ impl Task {
     }
 
     async fn finish(&mut self) -> Result<(), StoreError> {
-        let Some(Tx { mut connection, .. }) = self.tx.take() else { return Ok(()) };
+        let Some(mut connection) = self.tx.take().map(Tx::into_connection) else { return Ok(()) };
         let checkpointed = checkpoint(&mut connection).await;
         connection.close().await?;
         checkpointed
@@ -332,7 +336,16 @@ async fn checkpoint(connection: &mut SqliteConnection) -> Result<(), StoreError>
 /// Runs the job; a panic, in the making of its future or in the future, becomes an error. What it
 /// has left in the transaction is rolled back by the caller.
 async fn run_caught(job: &mut dyn Job, tx: &mut Tx) -> Result<(), StoreError> {
-    let caught = AssertUnwindSafe(async { job.run(tx).await }).catch_unwind().await;
+    let run = async {
+        job.run(tx).await?;
+        tx.flush().await?;
+        if tx.is_sound() {
+            return Ok(());
+        }
+        let why = "the job went on after a statement had failed".to_owned();
+        Err(StoreError::Invalid { table: "the store", row: "as a whole".into(), why })
+    };
+    let caught = AssertUnwindSafe(run).catch_unwind().await;
     caught.unwrap_or_else(|panic| {
         let why = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let why = why.or_else(|| panic.downcast_ref::<String>().cloned());

@@ -13,7 +13,6 @@ use crate::gateway::hear::{Heard, Why, obey};
 use crate::gateway::ledger::{self, Entry, from_body};
 use crate::gateway::speak::{self, Outlet, Priority};
 use crate::gateway::{copies, marking};
-use crate::pool::IncidentId;
 use crate::store::inbox::InputRow;
 use crate::store::messages::{MessageKind, MessageState, NewMessage};
 use crate::store::tokens::{NewToken, TokenRow};
@@ -209,8 +208,7 @@ async fn asked(
 
 /// A fresh copy of a request in the chat where somebody wants to see it.
 async fn show(tx: &mut Tx, entry: &Entry, message: &Message, target: &Meant) -> Result<bool, StoreError> {
-    let Some(request) = ledger::request_of(tx, target).await? else { return Ok(false) };
-    let Some(case) = ledger::case_of(tx, &IncidentId(request.incident.0.clone())).await? else { return Ok(false) };
+    let Some((request, case)) = ledger::named(tx, target).await? else { return Ok(false) };
     let setting = entry.setting();
     let recent = speak::recent(tx, &case, &setting, entry.now).await?;
     let known = CardFacts {

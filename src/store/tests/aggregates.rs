@@ -151,9 +151,10 @@ async fn an_execution_raises_its_epoch_once() {
     let place = Place::new();
     let store = place.open().await;
     let raise = |store: Store, execution: &'static str| async move {
-        job!(store, |tx| epochs::raise(tx, &mission("forge"), &agent("ada"), execution, at(1)).await).unwrap()
+        job!(store, |tx| epochs::raise(tx, &mission("forge"), &agent("ada"), execution, at(1)).await).unwrap();
+        epochs::current(&mut store.read().await.unwrap(), &mission("forge"), &agent("ada")).await.unwrap()
     };
-    for (execution, epoch) in [("x1", 1), ("x1", 1), ("x2", 2), ("x1", 1)] {
+    for (execution, epoch) in [("x1", 1), ("x1", 1), ("x2", 2), ("x1", 2)] {
         assert_eq!(raise(store.clone(), execution).await, epoch);
     }
     let mut read = store.read().await.unwrap();

@@ -81,7 +81,7 @@ async fn durability_is_as_promised() {
     let journal = job!(store, |tx| super::super::row::text(tx, sql("PRAGMA journal_mode")).await).unwrap();
     assert_eq!(journal.as_deref(), Some("wal"));
     let mut read = store.read().await.unwrap();
-    let refused = sql("DELETE FROM meta").execute(super::super::Reads::connection(&mut read)).await;
+    let refused = super::super::Reads::ask(&mut read, sql("DELETE FROM meta")).await;
     assert!(matches!(StoreError::from(refused.unwrap_err()), StoreError::ReadOnly(_)));
 }
 

@@ -41,7 +41,7 @@ async fn queue(store: &Store, key: &'static str, fault: Fault) -> JoinHandle<Res
                         Fault::Fails => Err(StoreError::Invalid { table: "meta", row: key.into(), why: "no".into() }),
                         Fault::Panics => panic!("job {key} falls over"),
                         Fault::BreaksCommit => tx.execute(sql("INSERT INTO child VALUES (7)")).await.map(drop),
-                        Fault::EndsTransaction => tx.execute(sql("ROLLBACK")).await.map(drop),
+                        Fault::LosesTransaction => tx.execute(sql("ROLLBACK; SELECT no such column")).await.map(drop),
                     }
                 })
             })
@@ -59,8 +59,8 @@ enum Fault {
     Panics,
     /// A deferred foreign key is checked by COMMIT.
     BreaksCommit,
-    /// As a full disk does it.
-    EndsTransaction,
+    /// As a full disk does it: the transaction is over, with an error.
+    LosesTransaction,
 }
 
 async fn is_set(store: &Store, key: &str) -> bool {
@@ -143,14 +143,55 @@ async fn a_failing_commit_is_told_to_every_job_of_the_batch() {
 async fn when_the_database_ends_the_transaction_nobody_is_told_a_thing_that_is_not_so() {
     let place = Place::new();
     let store = place.open().await;
+    // As a full disk does it: the statement fails, and the transaction is over.
     let outcomes =
-        batch(&store, &[("a", Fault::None), ("b", Fault::EndsTransaction), ("c", Fault::None), ("d", Fault::None)])
+        batch(&store, &[("a", Fault::None), ("b", Fault::LosesTransaction), ("c", Fault::None), ("d", Fault::None)])
             .await;
-    assert!(matches!(&outcomes[0], Err(StoreError::NotCommitted(_))), "{outcomes:?}");
-    assert!(matches!(&outcomes[1], Err(StoreError::NotCommitted(_))));
-    assert!(outcomes[2].is_ok() && outcomes[3].is_ok());
-    for (key, kept) in [("a", false), ("b", false), ("c", true), ("d", true)] {
+    assert!(matches!(&outcomes[1], Err(StoreError::Database(_))), "{outcomes:?}");
+    // What had gone well was done again.
+    assert!(outcomes[0].is_ok() && outcomes[2].is_ok() && outcomes[3].is_ok());
+    for (key, kept) in [("a", true), ("b", false), ("c", true), ("d", true)] {
         assert_eq!(is_set(&store, key).await, kept, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_to_be_sent_fails_by_name_and_takes_only_its_own_job_along() {
+    let place = Place::new();
+    let store = place.open().await;
+    job!(store, |tx| open_incident(tx, "i1", "ada").await).unwrap();
+    let (release, first) = busy(&store).await;
+    let mut jobs = Vec::new();
+    for number in 0..4 {
+        let store = store.clone();
+        jobs.push(tokio::spawn(async move {
+            job!(store, |tx| {
+                meta::set(tx, &format!("before{number}"), "set").await?;
+                match number {
+                    // A unique index, in the middle of what travels together.
+                    1 => open_incident(tx, "i2", "ada").await?,
+                    // A guard that finds another state.
+                    2 => inbox::finish(tx, "nobody", "{}", at(1), false).await?,
+                    _ => {}
+                }
+                meta::set(tx, &format!("after{number}"), "set").await
+            })
+        }));
+        tokio::task::yield_now().await;
+    }
+    drop(release);
+    first.await.unwrap().unwrap();
+    let mut outcomes = Vec::new();
+    for job in jobs {
+        outcomes.push(job.await.unwrap());
+    }
+    assert!(matches!(&outcomes[1], Err(StoreError::Taken { table: "incidents", row, .. }) if row == "i2"));
+    let guarded = outcomes[2].as_ref().unwrap_err().to_string();
+    assert_eq!(guarded, "inputs nobody: expected new, found none of that id");
+    for (number, outcome) in outcomes.iter().enumerate() {
+        for key in [format!("before{number}"), format!("after{number}")] {
+            assert_eq!(is_set(&store, &key).await, outcome.is_ok(), "{key}");
+        }
     }
 }
 
