@@ -60,9 +60,10 @@ pub(super) fn parse(html: &str) -> Result<(String, Vec<Value>), String> {
                 open.push(Open { tag, entity, start: units, start_byte: text.len() });
             }
             _ => {
-                text.push(next);
-                units += next.len_utf16();
-                at += next.len_utf8();
+                let end = html[at..].find(['&', '<']).map_or(html.len(), |length| at + length);
+                text.push_str(&html[at..end]);
+                units += html[at..end].encode_utf16().count();
+                at = end;
             }
         }
     }

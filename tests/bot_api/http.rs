@@ -26,7 +26,8 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, read: Vec::new() }
+        // Room for a whole request, as a rule, in one read.
+        Self { stream, read: Vec::with_capacity(16 * 1024) }
     }
 
     /// The next request; `None` when the other side has no more.

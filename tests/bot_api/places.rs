@@ -9,7 +9,8 @@ use super::world::{Chat, Kind, Message, Role, Topic, User};
 use super::{BOT, BotApi, State};
 
 impl BotApi {
-    /// Adds a person, who has started a private chat with the bot; its id is theirs. Returns `id`.
+    /// Adds a person, who has started a private chat with the bot; its id is theirs. Who has not:
+    /// `give_role(id, BOT, Role::Left)`. Returns `id`.
     pub fn add_user(&self, id: i64, name: &str) -> i64 {
         self.change(|state| {
             let user =

@@ -73,7 +73,7 @@ impl World {
         let chat = self.chats.get(&message.chat);
         let in_topic = chat.is_some_and(|chat| chat.is_forum);
         // In a topic, what replies to nothing "replies" to the service message that opened the topic.
-        let replied = message.reply_to.or(message.thread.filter(|_| in_topic));
+        let replied = message.reply_to.or(message.thread.filter(|thread| in_topic && *thread != message.id));
         if let Some(replied) = replied.and_then(|id| chat?.messages.get(&id)) {
             shown["reply_to_message"] = self.bare_message_json(replied);
         }

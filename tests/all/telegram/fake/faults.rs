@@ -72,14 +72,16 @@ fn a_closed_port_opens_again() {
 fn too_many_messages_are_told_to_wait() {
     let api = ops();
     api.add_user(1002, "Lee");
-    api.limit(5.0, 2.0);
+    // One message a chat, and the next one a minute and a half later: no machine is so slow.
+    api.limit(100.0, 0.011);
     let send = |chat: i64| json!({"chat_id": chat, "text": "x"});
-    for chat in [OPS, OPS, KIM, KIM, 1002] {
+    for chat in [OPS, KIM, 1002] {
         assert_eq!(call(&api, "sendMessage", send(chat))["ok"], true);
     }
-    assert_eq!(refused(&api, "sendMessage", send(OPS)), "429 Too Many Requests: retry after 1");
+    let told = refused(&api, "sendMessage", send(OPS));
+    assert!(told.starts_with("429 Too Many Requests: retry after "), "{told}");
     assert_eq!(call(&api, "getChat", send(OPS))["ok"], true, "only what is sent or edited counts");
-    assert_eq!(api.sending_calls(), (6, 5));
+    assert_eq!(api.sending_calls(), (4, 3));
     api.lift_all();
     assert_eq!(call(&api, "sendMessage", send(OPS))["ok"], true);
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use teloxide_core::types::Message;
 
 use super::{KIM, OPS, call, card, ops, refused};
 use crate::bot_api::{BOT, BotApi, Role, Said};
@@ -165,5 +166,43 @@ fn what_people_do_looks_as_telegram_shows_it() {
         (7, "/callback_query/from/id", json!(KIM)),
     ] {
         assert_eq!(field(number, path), expected, "{path} of {}", updates[number]);
+    }
+}
+
+/// The library that the daemon reads with finds a kind it knows in everything we send.
+#[test]
+fn teloxide_reads_every_update() {
+    let api = ops();
+    api.reads_all(true);
+    let card = card(&api);
+    api.add_forum(-1002, "forum", &[KIM]);
+    let topic = api.add_topic(-1002, "deaths");
+    api.say_so(-1002, KIM, "in a topic", Said { thread: Some(topic), ..Said::default() });
+    api.close_topic(-1002, topic);
+    api.say(OPS, KIM, "/pending");
+    api.reply(OPS, KIM, card, "deny");
+    api.say_so(OPS, KIM, "x", Said { anonymous: true, ..Said::default() });
+    api.say_so(OPS, KIM, "x", Said { forwarded_from: Some(KIM), via_bot: Some(BOT), ..Said::default() });
+    let own = api.say(OPS, KIM, "x");
+    api.edit(OPS, own, "y");
+    api.send_file(OPS, KIM, "notes.txt", b"x", "a caption");
+    api.tap(OPS, card, "Yes", KIM);
+    api.delete_message(OPS, card);
+    api.tap_data(OPS, card, "y", KIM);
+    api.add_channel(-1003, "news", &[KIM]);
+    api.say(-1003, KIM, "a post");
+    api.kick_bot(OPS, KIM);
+    api.bring_bot_back(OPS, KIM);
+    for role in [Role::Administrator, Role::Muted, Role::Left] {
+        api.bot_becomes(OPS, KIM, role);
+    }
+    api.block_bot(KIM);
+    api.add_group(-42, "small", &[KIM]);
+    api.migrate(-42, -1009);
+    for update in api.updates() {
+        let read: teloxide_core::types::Update = serde_json::from_str(&update.to_string()).unwrap();
+        let kind = format!("{:?}", read.kind);
+        let message = update.get("message").map(|message| serde_json::from_str::<Message>(&message.to_string()));
+        assert!(!kind.starts_with("Error") && !kind.contains("Empty"), "{update}\n{kind}\n{message:?}");
     }
 }
