@@ -30,7 +30,7 @@ macro_rules! fail_point {
 }
 
 #[cfg(feature = "failpoints")]
-pub use armed::{hit, settings};
+pub use armed::{hit, is_armed_in, settings};
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -74,6 +74,11 @@ mod armed {
     /// The variables as this process got them, to be passed on to a shim.
     pub fn settings() -> &'static [(&'static str, String)] {
         &armed().settings
+    }
+
+    /// Whether the point that is named is one of those whose names begin like this.
+    pub fn is_armed_in(room: &str) -> bool {
+        armed().name.starts_with(room)
     }
 
     /// Dies here, if this is the point and the hit that the variable names.

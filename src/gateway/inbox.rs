@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::hear::handle;
+use super::arrival::{self, Arrived};
 use super::{Gateway, TaskName, ledger, speak, telegram};
 use crate::approval::{Answer, InputId, Said};
 use crate::store::inbox::{Appended, Input, InputRow};
@@ -52,22 +53,31 @@ impl Waiting {
 /// Takes something said into the inbox, durably, and waits until it was worked off.
 pub async fn submit(gateway: &Arc<Gateway>, id: InputId, said: Said) -> Result<Submitted, StoreError> {
     let told = gateway.waiting.wait_for(&id.0);
-    let appended = append(gateway, &id, &said).await;
-    match appended {
+    let input = Input {
+        id: id.0.clone(),
+        source: said.via.key().to_owned(),
+        raw: json!(said).to_string(),
+        entered_at: gateway.clock.now(),
+    };
+    let arrived = arrival::take_in(gateway, vec![input], Vec::new()).await.map(|mut all| all.pop());
+    match arrived {
         Err(error) => {
             gateway.waiting.forget(&id.0);
             Err(error)
         }
-        Ok(Appended::AlreadyThere { same: false, .. }) => {
+        Ok(Some(Arrived { answer: Some(answer), .. })) => {
+            gateway.waiting.forget(&id.0);
+            Ok(Submitted::Answered(answer))
+        }
+        Ok(Some(Arrived { appended: Appended::AlreadyThere { same: false, .. }, .. })) => {
             gateway.waiting.forget(&id.0);
             Ok(Submitted::IdTaken)
         }
-        Ok(Appended::AlreadyThere { answer: Some(answer), .. }) => {
+        Ok(Some(Arrived { appended: Appended::AlreadyThere { answer: Some(answer), .. }, .. })) => {
             gateway.waiting.forget(&id.0);
             Ok(Submitted::Answered(ledger::from_body("inputs", &id.0, &answer)?))
         }
-        Ok(Appended::New { .. } | Appended::AlreadyThere { .. }) => {
-            gateway.bells.inbox.notify_one();
+        Ok(_) => {
             match tokio::time::timeout(PATIENCE, told).await {
                 Ok(Ok(answer)) => Ok(Submitted::Answered(answer)),
                 // Too slow, or somebody else waits for the same id by now: the answer will be kept.
@@ -75,20 +85,6 @@ pub async fn submit(gateway: &Arc<Gateway>, id: InputId, said: Said) -> Result<S
             }
         }
     }
-}
-
-/// Puts something said into the inbox.
-pub async fn append(gateway: &Arc<Gateway>, id: &InputId, said: &Said) -> Result<Appended, StoreError> {
-    let input = Input {
-        id: id.0.clone(),
-        source: said.via.key().to_owned(),
-        raw: json!(said).to_string(),
-        entered_at: gateway.clock.now(),
-    };
-    fail_point!("inbox.before_append");
-    let appended = gateway.store.write(move |tx| Box::pin(async move { store::inbox::append(tx, &input).await })).await;
-    fail_point!("inbox.after_append");
-    appended
 }
 
 /// Works off what waits; tells how many.
@@ -251,7 +247,11 @@ async fn count_failure(
 pub async fn run(gateway: Arc<Gateway>) {
     let period = || gateway.in_force().config.gate.timing.idle_tick;
     while !gateway.bells.is_stopping() {
-        match step(&gateway).await {
+        let worked = step(&gateway).await;
+        if worked.is_ok() {
+            gateway.gate.open();
+        }
+        match worked {
             Ok(0) => {}
             Ok(worked) => {
                 let says = format!("{worked} inputs worked off");

@@ -13,6 +13,7 @@
 //! One file a task; each has a `step` that tests call on a clock of their own, and a dull loop
 //! around it.
 
+pub mod arrival;
 mod begin;
 mod bell;
 mod clock;
@@ -100,6 +101,8 @@ pub struct Gateway {
     /// The hold as the newest job saw it; for texts only, decisions read the store.
     hold_seen: RwLock<Option<Hold>>,
     waiting: inbox::Waiting,
+    /// Whether what arrives may be worked off at once.
+    gate: arrival::Gate,
     /// What is known of the bot and its chats.
     pub telegram: telegram::State,
     folders: begin::Folders,
@@ -155,6 +158,7 @@ impl Gateway {
             in_force: RwLock::new(Arc::new(InForce::new(parts.config, parts.has_manager))),
             hold_seen: RwLock::default(),
             waiting: inbox::Waiting::default(),
+            gate: arrival::Gate::default(),
             telegram: telegram::State::default(),
             folders: begin::Folders::new(),
             looks: tokio::sync::Semaphore::new(LOOKS_MAX),

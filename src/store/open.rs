@@ -96,6 +96,22 @@ impl Store {
         self.writer.write(job).await
     }
 
+    /// As [`Store::write`], for a job and others that go right behind it, in the same transaction: with
+    /// one commit for all of them. Each fails for itself, as if it had come alone.
+    pub async fn write_all<T, F, U, G>(
+        &self,
+        first: F,
+        then: Vec<G>,
+    ) -> (Result<T, StoreError>, Vec<Result<U, StoreError>>)
+    where
+        T: Send + 'static,
+        U: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+        G: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<U, StoreError>> + Send + 'static,
+    {
+        self.writer.write_all(first, then).await
+    }
+
     /// As [`Store::write`], but behind everything that `write` was asked: for retention and
     /// imports, in slices of [`SLICE`](super::SLICE) rows.
     pub async fn write_low<T, F>(&self, job: F) -> Result<T, StoreError>

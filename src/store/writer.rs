@@ -58,6 +58,8 @@ pub(super) struct Writer {
 
 enum Command {
     Job(Box<dyn Job>),
+    /// In this order, in one transaction as long as none of them fails.
+    Jobs(Vec<Box<dyn Job>>),
     /// Work off what waits, then close; the answer tells whether the log went into the file.
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
@@ -132,6 +134,37 @@ impl Writer {
         let job = Box::new(Pending { job: Some(job), value: None, reply });
         self.jobs.send(Command::Job(job)).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// See [`Store::write_all`](super::Store::write_all).
+    pub(super) async fn write_all<T, F, U, G>(
+        &self,
+        first: F,
+        then: Vec<G>,
+    ) -> (Result<T, StoreError>, Vec<Result<U, StoreError>>)
+    where
+        T: Send + 'static,
+        U: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+        G: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<U, StoreError>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let mut jobs: Vec<Box<dyn Job>> = vec![Box::new(Pending { job: Some(first), value: None, reply })];
+        let mut answers = Vec::with_capacity(then.len());
+        for job in then {
+            let (reply, answer) = oneshot::channel();
+            jobs.push(Box::new(Pending { job: Some(job), value: None, reply }));
+            answers.push(answer);
+        }
+        if self.jobs.send(Command::Jobs(jobs)).await.is_err() {
+            return (Err(StoreError::Closed), Vec::new());
+        }
+        let first = answer.await.unwrap_or(Err(StoreError::Closed));
+        let mut others = Vec::with_capacity(answers.len());
+        for answer in answers {
+            others.push(answer.await.unwrap_or(Err(StoreError::Closed)));
+        }
+        (first, others)
     }
 
     /// See [`Store::write_low`](super::Store::write_low).
@@ -226,6 +259,7 @@ impl Task {
     fn take(&mut self, command: Command, batch: &mut Vec<Box<dyn Job>>) {
         match command {
             Command::Job(job) => batch.push(job),
+            Command::Jobs(jobs) => batch.extend(jobs),
             Command::Close(reply) => {
                 self.jobs.close();
                 self.low.close();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::state::Me;
 use super::{SOURCE, moves, outage};
@@ -14,7 +15,7 @@ use crate::approval::Speaker;
 use crate::channel::telegram::payloads::{GetUpdates, GetUpdatesSetters as _};
 use crate::channel::telegram::types::AllowedUpdate;
 use crate::channel::telegram::{Api, Fault, Update, command_for};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, arrival};
 use crate::pool::Timestamp;
 use crate::store::inbox::Input;
 use crate::store::{self, StoreError};
@@ -40,7 +41,8 @@ pub async fn run(gateway: &Arc<Gateway>, api: Api, me: Me) {
     let mut intake = Intake {
         gateway,
         me,
-        seen: outage::last_seen(gateway).await.ok().flatten(),
+        seen_before: outage::last_seen(gateway).await.ok().flatten(),
+        answered: None,
         remembered: None,
         dropped: None,
         failing_since: None,
@@ -79,8 +81,10 @@ pub async fn run(gateway: &Arc<Gateway>, api: Api, me: Me) {
 struct Intake<'g> {
     gateway: &'g Arc<Gateway>,
     me: Me,
-    /// When Telegram last answered a poll.
-    seen: Option<Timestamp>,
+    /// When Telegram last answered a poll of an earlier run.
+    seen_before: Option<Timestamp>,
+    /// When it last answered one of this run.
+    answered: Option<Instant>,
     /// The same, as the store has it.
     remembered: Option<Timestamp>,
     /// Between these, taps may have been dropped; people are told as soon as all others are here.
@@ -139,23 +143,20 @@ impl Intake<'_> {
         let came = inputs.len();
         let drained = updates.len() < usize::from(BATCH);
         if let Some(last) = last {
-            let position = (last + 1).to_string();
             fail_point!("telegram.before_kept");
-            self.gateway
-                .store
-                .write(move |tx| {
-                    Box::pin(async move {
-                        store::inbox::append_with_offset(tx, &inputs, SOURCE, &position).await?;
-                        outage::seen(tx, now).await
-                    })
-                })
-                .await?;
+            let offsets = vec![(SOURCE, (last + 1).to_string()), (outage::SEEN, now.as_millis().to_string())];
+            if !self.gateway.telegram.is_caught_up() {
+                // What waited there may be what killed us: it is in the inbox before it is looked at.
+                self.gateway.gate.close();
+            }
+            arrival::take_in(self.gateway, inputs, offsets).await?;
             fail_point!("telegram.after_kept");
         } else if !updates.is_empty() {
             // Nothing of it can be confirmed, so it would come again at once, for ever.
             self.pause(AGAIN_MAX).await;
         }
         if came > 0 {
+            // Also opens the gate again, if it was closed.
             self.gateway.bells.inbox.notify_one();
         }
         self.came_through(now, drained).await
@@ -168,8 +169,12 @@ impl Intake<'_> {
         self.wait = AGAIN;
         self.told = false;
         self.gateway.status.settle(SOURCE);
-        let seen = self.seen.replace(now);
-        self.dropped = self.dropped.or_else(|| seen.and_then(|seen| outage::dropped(seen, now)));
+        // Within a run the clock that never jumps tells for how long; before it, only the store does.
+        let silent = match self.answered.replace(Instant::now()) {
+            Some(answered) => Some(answered.elapsed()),
+            None => self.seen_before.map(|seen| now.since(seen)),
+        };
+        self.dropped = self.dropped.or_else(|| silent.and_then(|silent| outage::dropped(silent, now)));
         if was_failing {
             outage::back(self.gateway, now).await?;
         }

@@ -20,13 +20,8 @@ const TAPS_KEPT: Duration = Duration::from_secs(150);
 /// How exactly it is remembered when we last polled.
 pub const REMEMBERED: Duration = Duration::from_secs(20);
 
-/// When Telegram last answered a poll.
-const SEEN: &str = "telegram.seen";
-
-/// Telegram has just answered, in the transaction that keeps what came.
-pub async fn seen(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
-    store::inbox::set_offset(tx, SEEN, &now.as_millis().to_string()).await
-}
+/// When Telegram last answered a poll, kept as an offset of its own.
+pub const SEEN: &str = "telegram.seen";
 
 /// When Telegram last answered a poll, in this run or an earlier one.
 pub async fn last_seen(gateway: &Gateway) -> Result<Option<Timestamp>, StoreError> {
@@ -37,13 +32,16 @@ pub async fn last_seen(gateway: &Gateway) -> Result<Option<Timestamp>, StoreErro
 
 /// Telegram has answered without anything new.
 pub async fn remember(gateway: &Gateway, now: Timestamp) -> Result<(), StoreError> {
-    gateway.store.write_low(move |tx| Box::pin(async move { seen(tx, now).await })).await
+    let at = now.as_millis().to_string();
+    gateway
+        .store
+        .write_low(move |tx| Box::pin(async move { store::inbox::set_offset(tx, SEEN, &at).await }))
+        .await
 }
 
-/// The taps that Telegram has dropped, if it did not hear from us between `seen` and `now`.
-pub fn dropped(seen: Timestamp, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
-    let until = now.minus(TAPS_KEPT);
-    (until > seen).then_some((seen, until))
+/// Between which moments Telegram may have dropped taps, if it did not hear from us for so long.
+pub fn dropped(silent: Duration, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    (silent > TAPS_KEPT).then(|| (now.minus(silent), now.minus(TAPS_KEPT)))
 }
 
 /// Telegram answers again: what waits to be sent goes at once, and nobody loses the time to answer.

@@ -92,6 +92,11 @@ impl State {
         new
     }
 
+    /// Whether all that had waited at Telegram is here.
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.lock().intake == Intake::CaughtUp
+    }
+
     /// The channel is stopped; tells whether that is new.
     pub(super) fn stop(&self) -> bool {
         let mut inner = self.lock();

@@ -142,7 +142,14 @@ impl Inside {
         let id = InputId(format!("story-{}", self.said.replace(self.said.get() + 1)));
         let said =
             Said { speaker: Speaker::LocalUser(own_uid()), via: Channel::Cli, line: line.to_owned(), context: None };
-        self.runtime.block_on(inbox::append(&self.gateway, &id, &said)).expect("the inbox takes it");
+        let input = Input {
+            id: id.0.clone(),
+            source: said.via.key().to_owned(),
+            raw: json!(said).to_string(),
+            entered_at: self.gateway.clock.now(),
+        };
+        let arrived = self.runtime.block_on(arrival::take_in(&self.gateway, vec![input], Vec::new()));
+        arrived.expect("the inbox takes it");
         id
     }
 
