@@ -35,6 +35,8 @@ pub enum AnswerKind {
     Taken,
     /// It was understood and refused.
     Refused,
+    /// It was understood, and what it names is not there: refused, too.
+    NotFound,
     /// It is no command.
     Misunderstood,
     /// It could not be worked off three times, and was set aside with an alarm.

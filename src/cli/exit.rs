@@ -37,7 +37,7 @@ Exit codes:
   1  failed; what was written says why
   2  wrong usage, or a command that was not understood; nothing was sent
   3  understood and refused
-  4  there is no such request, agent or input
+  4  there is no such request, agent, person or input
   5  no daemon answers, and the command needs one
   6  the connection was cut: unknown whether it was received, or what became of it
   7  it could not be worked off and was set aside; see `lazarus-gate inbox list`";
@@ -82,6 +82,7 @@ impl From<AnswerKind> for Exit {
         match answer {
             AnswerKind::Taken => Self::Done,
             AnswerKind::Refused => Self::Refused,
+            AnswerKind::NotFound => Self::NotFound,
             AnswerKind::Misunderstood => Self::Usage,
             AnswerKind::SetAside => Self::SetAside,
         }
@@ -164,6 +165,7 @@ mod tests {
         for (answer, exit) in [
             (AnswerKind::Taken, Exit::Done),
             (AnswerKind::Refused, Exit::Refused),
+            (AnswerKind::NotFound, Exit::NotFound),
             (AnswerKind::Misunderstood, Exit::Usage),
             (AnswerKind::SetAside, Exit::SetAside),
         ] {

@@ -83,7 +83,7 @@ Exit codes:
   1  failed; what was written says why
   2  wrong usage, or a command that was not understood; nothing was sent
   3  understood and refused
-  4  there is no such request, agent or input
+  4  there is no such request, agent, person or input
   5  no daemon answers, and the command needs one
   6  the connection was cut: unknown whether it was received, or what became of it
   7  it could not be worked off and was set aside; see `lazarus-gate inbox list`";

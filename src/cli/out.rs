@@ -36,7 +36,8 @@ pub fn aside(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{}", plain(text));
 }
 
-fn tolerate(written: io::Result<()>) -> anyhow::Result<()> {
+/// That nobody reads on (`| head`) is no failure.
+pub(super) fn tolerate(written: io::Result<()>) -> anyhow::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|error| anyhow::Error::new(error).context("writing to standard output")),

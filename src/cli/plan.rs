@@ -155,14 +155,13 @@ pub async fn run(
         }
     }
 
-    if args.json {
+    let text = if args.json {
         let whole = output::Report { now, snapshot: &snapshot, detections: &detections, plan: &plan, executions };
-        writeln!(out, "{}", whole.render(&policy, settings)?)?;
+        whole.render(&policy, settings)?
     } else {
-        let text = summary(healthy.len(), snapshot.len() - healthy.len(), plan.iter().map(SummaryLine::from));
-        writeln!(out, "{text}")?;
-    }
-    out.flush()?;
+        summary(healthy.len(), snapshot.len() - healthy.len(), plan.iter().map(SummaryLine::from))
+    };
+    super::out::tolerate(writeln!(out, "{text}").and_then(|()| out.flush()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -78,7 +78,9 @@ fn listen_to_the_log(config: &Path) {
 pub(super) fn start_log(log: &Log) {
     let filter = EnvFilter::new(format!("lazarus_gate={level},warn", level = log.level.as_str()));
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // The journal of a service, or a file, is to hold no colours.
+    let coloured = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(coloured);
     // A second start in one process (tests) keeps the first one's.
     let _ = match log.format {
         LogFormat::Text => registry.with(layer).try_init(),

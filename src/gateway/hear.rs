@@ -198,8 +198,13 @@ impl Speech<'_> {
         let text = reply.text(setting, now);
         match reply.kind() {
             AnswerKind::Taken => Heard::taken(text).and_plans(),
-            AnswerKind::Refused | AnswerKind::Misunderstood | AnswerKind::SetAside => {
-                Heard::refused(self.row, &self.said.speaker, None, Why::Text, text)
+            outcome @ (AnswerKind::Refused
+            | AnswerKind::NotFound
+            | AnswerKind::Misunderstood
+            | AnswerKind::SetAside) => {
+                let mut heard = Heard::refused(self.row, &self.said.speaker, None, Why::Text, text);
+                heard.answer.outcome = outcome;
+                heard
             }
         }
     }

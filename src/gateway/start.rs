@@ -40,6 +40,7 @@ pub async fn import_state(gateway: &Arc<Gateway>, file: &Path) -> Result<usize, 
         return Ok(0);
     }
     let mut known = 0;
+    // What could not be read is not done with: the next start tries it again.
     match std::fs::read_to_string(file) {
         Ok(text) => match crate::config::json_to_value(&text).ok().and_then(|value| State::from_value(value).ok()) {
             Some((state, _)) => {
@@ -57,12 +58,13 @@ pub async fn import_state(gateway: &Arc<Gateway>, file: &Path) -> Result<usize, 
                 }
             }
             None => {
-                tracing::warn!(file = %file.display(), "the script's state file cannot be read and is not imported")
+                tracing::warn!(file = %file.display(), "the script's state file is no state, and is not imported");
+                return Ok(0);
             }
         },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {
             tracing::warn!(file = %file.display(), error = %error, "the script's state file is not imported");
+            return Ok(0);
         }
     }
     let now = gateway.clock.now();

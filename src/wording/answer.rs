@@ -258,11 +258,10 @@ impl Reply {
             | Self::RevokedAlready { .. }
             | Self::Retried { .. } => AnswerKind::Taken,
             Self::NoSuchRequest { .. }
-            | Self::Superseded { .. }
             | Self::NoSuchAgent { .. }
             | Self::NoSuchPerson { .. }
-            | Self::NoSuchInput { .. }
-            | Self::ApprovesNothing { .. } => AnswerKind::Refused,
+            | Self::NoSuchInput { .. } => AnswerKind::NotFound,
+            Self::Superseded { .. } | Self::ApprovesNothing { .. } => AnswerKind::Refused,
             Self::SetAside { .. } => AnswerKind::SetAside,
         }
     }

@@ -7,6 +7,19 @@ use clap::{Args as _, Command, FromArgMatches as _};
 use lazarus_gate::cli::plan::{PlanArgs, PlanSettings, PlanWorld, StateFile, run};
 use lazarus_gate::pool::{Execution, GatewayAnswer, RestartCommand};
 
+/// The pipe of a reader that has gone.
+struct Closed;
+
+impl std::io::Write for Closed {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Everybody is dead, every restart works, and everything done is noted.
 #[derive(Default)]
 struct World {
@@ -33,6 +46,17 @@ impl World {
             .block_on(run(&args, &PlanSettings::default(), self, &mut out))
             .map(|_| String::from_utf8(out).unwrap())
             .map_err(|error| format!("{error:#}"))
+    }
+
+    /// Whether it ends well although nobody reads what it prints any more, as after `| head`.
+    fn plans_for_nobody(&self, folder: &Path) -> bool {
+        let file = |name: &str| folder.join(name).to_string_lossy().into_owned();
+        let files = [file("registry.yaml"), file("policy.json"), file("state.json")];
+        let arguments = ["plan", "--registry", &files[0], "--policy", &files[1], "--state", &files[2]];
+        let matches = PlanArgs::augment_args(Command::new("plan")).try_get_matches_from(arguments).unwrap();
+        let args = PlanArgs::from_arg_matches(&matches).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(run(&args, &PlanSettings::default(), self, &mut Closed)).is_ok()
     }
 
     fn done(&self) -> Vec<String> {
@@ -77,6 +101,11 @@ fn flags_may_be_shortened() {
     let (folder, world) = (folder(), World::default());
     world.plan(folder.path(), &["--exec", "--js"]).unwrap();
     assert_eq!(world.done(), ["ask hermes-ezra.service", "systemctl restart hermes-ezra.service"]);
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_failure() {
+    assert!(World::default().plans_for_nobody(folder().path()));
 }
 
 #[test]

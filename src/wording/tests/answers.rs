@@ -215,12 +215,12 @@ fn what_the_gateway_answers_to_the_rest() {
     Taken: revoked: kim decides nothing any more. Now nobody approves: archive. Name somebody in `people`.
     Taken: kim was revoked already; nothing changed.
     Taken: the input 0199-ab is run again.
-    Refused: refused: there is no request 7K3QXM. `pending` lists those that can be answered.
+    NotFound: refused: there is no request 7K3QXM. `pending` lists those that can be answered.
     Refused: refused: 7K3QXM is over; the newer request is 100000: `show 100000`.
     Refused: refused: 7K3QXM is over. `pending` lists the requests that can be answered.
-    Refused: refused: the registry has no agent ezra. `status` lists those there are.
-    Refused: refused: `people` has no kim; names are told apart by case.
-    Refused: refused: no input 0199-ab was set aside. `status` lists those there are.
+    NotFound: refused: the registry has no agent ezra. `status` lists those there are.
+    NotFound: refused: `people` has no kim; names are told apart by case.
+    NotFound: refused: no input 0199-ab was set aside. `status` lists those there are.
     Refused: refused: kim approves no mission, and that is needed here. `approves` in `people` says who does.
     SetAside: could not be worked off three times, so it was set aside and nothing was done. Whoever runs this gateway is told, and can say `inbox retry 0199-ab`.
     ");

@@ -263,6 +263,52 @@ fn the_quickstart_plays_by_itself_and_leaves_nothing_running() {
 }
 
 #[test]
+fn what_the_script_knew_is_imported_once_and_only_if_it_could_be_read() {
+    let mut world = World::with_agents(&["ada"]);
+    world.gate["import_state"] = json!(world.path("state.json"));
+    world.gate["timezone"] = json!("UTC");
+    world.silence("ada");
+    world.write("state.json", "{");
+    world.save();
+    world.start_daemon_with(&["--observe"]);
+    world.stop();
+    assert!(world.journaled("", "state_imported").is_empty(), "a torn file is not done with");
+    assert!(!world.log.text().contains('\u{1b}'), "no colours where no terminal is: {}", world.log.text());
+
+    // 2026-04-15T04:04:06Z, as the script writes it.
+    world.write("state.json", r#"{"ada": {"last_checked_at": 1.0, "last_healthy_at": 1776225846.25}, "gone": {}}"#);
+    world.forget_reader();
+    fs::remove_dir_all(world.path("store")).expect("another first start");
+    fs::create_dir(world.path("store")).expect("the store's folder");
+    world.start_daemon();
+    assert_eq!(world.journaled("", "state_imported")[0].body["agents"], 1);
+    world.asked_about("ada");
+    world.until_told("Last healthy at 2026-04-15 04:04:06");
+    world.stop();
+    world.start_daemon();
+    assert_eq!(world.journaled("", "state_imported").len(), 1, "once");
+    world.may_end_half_done();
+}
+
+#[test]
+fn what_is_not_there_has_an_exit_code_of_its_own() {
+    let world = World::with_agents(&["ada"]).start();
+    for (said, words) in [
+        (["approve", "7K3QXM"].as_slice(), "there is no request 7K3QXM"),
+        (&["deny", "7K3QXM"], "there is no request 7K3QXM"),
+        (&["snooze", "7K3QXM", "1h"], "there is no request 7K3QXM"),
+        (&["substitute", "7K3QXM", "ada"], "there is no request 7K3QXM"),
+        (&["show", "7K3QXM"], "there is no such request"),
+        (&["ask", "nobody"], "the registry has no agent nobody"),
+        (&["explain", "nobody"], "there is no such request or agent"),
+        (&["revoke", "nobody"], "`people` has no nobody"),
+        (&["inbox", "retry", "nothing"], "no input nothing was set aside"),
+    ] {
+        world.says(said).ended_with(4, words);
+    }
+}
+
+#[test]
 fn a_quickstart_that_is_stopped_ends_a_command_that_overruns() {
     let world = World::with_agents(&[]);
     let folder = world.path("quickstart");
