@@ -13,8 +13,8 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::hear::handle;
 use super::arrival::{self, Arrived};
+use super::hear::handle;
 use super::{Gateway, TaskName, ledger, speak, telegram};
 use crate::approval::{Answer, InputId, Said};
 use crate::store::inbox::{Appended, Input, InputRow};

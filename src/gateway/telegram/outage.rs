@@ -33,10 +33,7 @@ pub async fn last_seen(gateway: &Gateway) -> Result<Option<Timestamp>, StoreErro
 /// Telegram has answered without anything new.
 pub async fn remember(gateway: &Gateway, now: Timestamp) -> Result<(), StoreError> {
     let at = now.as_millis().to_string();
-    gateway
-        .store
-        .write_low(move |tx| Box::pin(async move { store::inbox::set_offset(tx, SEEN, &at).await }))
-        .await
+    gateway.store.write_low(move |tx| Box::pin(async move { store::inbox::set_offset(tx, SEEN, &at).await })).await
 }
 
 /// Between which moments Telegram may have dropped taps, if it did not hear from us for so long.

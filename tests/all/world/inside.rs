@@ -12,10 +12,11 @@ use lazarus_gate::channel::Terminal;
 use lazarus_gate::config::{self, Lookup};
 use lazarus_gate::gateway::SteadyClock;
 use lazarus_gate::gateway::sweep::Sweeping;
-use lazarus_gate::gateway::{Clock as _, Gateway, Parts, SetClock, deliver, inbox, plan, start};
+use lazarus_gate::gateway::{Clock as _, Gateway, Parts, SetClock, arrival, deliver, inbox, plan, start};
 use lazarus_gate::pool::Timestamp;
 use lazarus_gate::probe::{DescriptorBudget, HttpProber, HttpSettings, Sweeper};
 use lazarus_gate::revival::{self, Launcher};
+use lazarus_gate::store::inbox::Input;
 use lazarus_gate::store::{self, OpenOptions, Store};
 use serde_json::json;
 
