@@ -64,7 +64,7 @@ fn is_set_aside_and_can_be_retried(world: &World) {
     world.says(&["inbox", "retry", &id]).taken();
     world.until_journal("ada", "recovered");
     assert_eq!(world.runs_of("ada"), 1);
-    world.says(&["inbox", "retry", &id]).refused("");
+    world.says(&["inbox", "retry", &id]).ended_with(4, "no input");
 }
 
 #[test]
