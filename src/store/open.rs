@@ -28,6 +28,9 @@ impl Default for OpenOptions {
 /// Pages that a reading connection keeps, in KiB (negative, as SQLite wants it). The system keeps the file in memory
 /// already; what every reader keeps besides is memory for little.
 const READER_CACHE: &str = "-256";
+/// The same of the writing connection. What a group of decisions has changed should fit in, or pages go to the log
+/// several times before their commit.
+const WRITER_CACHE: &str = "-4000";
 /// How long a closing store waits for reads that are under way.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -60,7 +63,8 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(options.busy_timeout)
-            .statement_cache_capacity(256)
+            .pragma("cache_size", WRITER_CACHE)
+            .statement_cache_capacity(128)
             .disable_statement_logging();
         let mut connection = write.connect().await?;
         let migrated = schema::migrate(&mut connection, path).await;

@@ -35,7 +35,7 @@ const AGAIN_TOGETHER: usize = 64;
 pub struct Tx {
     connection: SqliteConnection,
     /// The journal's last entry as this transaction sees it, so that a group of jobs reads it
-    /// once. The writer forgets it at every begin and at every rollback, also of a savepoint.
+    /// once. It is forgotten at every begin and with every job that fails.
     pub(super) journal_head: Option<Head>,
     /// The table `meta` as this transaction sees it, for the same reason and for as long.
     pub(super) meta: Option<Arc<BTreeMap<String, String>>>,
@@ -47,7 +47,9 @@ pub struct Tx {
     own: Vec<Made>,
     /// Those of the jobs before it in this transaction.
     made: Vec<Made>,
-    /// A statement failed: the database may have ended the transaction.
+    /// There is only one job: nothing is ever made again, so nothing is kept for it.
+    alone: bool,
+    /// A statement failed, or its answer was not waited for: the database may have ended the transaction.
     shaken: bool,
 }
 
@@ -117,13 +119,15 @@ impl Tx {
             waiting: Vec::new(),
             own: Vec::new(),
             made: Vec::new(),
+            alone: false,
             shaken: false,
         }
     }
 
-    /// Begins the transaction.
-    pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
+    /// Begins the transaction, for one job `alone` or for several.
+    pub(super) async fn begin(&mut self, alone: bool) -> Result<(), StoreError> {
         self.forget();
+        self.alone = alone;
         self.own.clear();
         self.made.clear();
         self.shaken = false;
@@ -153,7 +157,7 @@ impl Tx {
         // After some errors the database has done that already.
         let _ = self.roll_back().await;
         let made = std::mem::take(&mut self.made);
-        self.begin().await?;
+        self.begin(false).await?;
         for some in made.chunks(AGAIN_TOGETHER) {
             let statements = some.iter().map(|one| one.statement.clone().once()).collect();
             let ran = statement::run(&mut self.connection, statement::joined(statements)).await;
@@ -250,9 +254,14 @@ impl Tx {
             expected.push(expects);
         }
         statements.extend(last);
-        let changes: Vec<Sql> = statements.iter().filter(|one| !one.reads()).cloned().collect();
+        let changes: Vec<Sql> = match self.alone {
+            true => Vec::new(),
+            false => statements.iter().filter(|one| !one.reads()).cloned().collect(),
+        };
+        // Until the answer is here nobody knows: should the job be given up meanwhile, it counts as failed.
+        let was_shaken = std::mem::replace(&mut self.shaken, true);
         let mut ran = statement::run(&mut self.connection, statement::joined(statements)).await;
-        self.shaken |= ran.error.is_some();
+        self.shaken = was_shaken || ran.error.is_some();
         // Only the last one may have been a read, so the others stand in the same places.
         self.own.extend(
             changes.into_iter().zip(&ran.touched).map(|(statement, touched)| Made { statement, touched: *touched }),

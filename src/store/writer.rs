@@ -280,7 +280,7 @@ impl Task {
             }
         };
         let alone = jobs.len() == 1;
-        if let Err(error) = tx.begin().await {
+        if let Err(error) = tx.begin(alone).await {
             self.roll_back().await;
             settle_all(jobs, error);
             return Vec::new();

@@ -82,7 +82,7 @@ async fn durability_is_as_promised() {
     assert_eq!(journal.as_deref(), Some("wal"));
     let mut read = store.read().await.unwrap();
     let refused = super::super::Reads::ask(&mut read, sql("DELETE FROM meta")).await;
-    assert!(matches!(StoreError::from(refused.unwrap_err()), StoreError::ReadOnly(_)));
+    assert!(matches!(refused.unwrap_err(), StoreError::ReadOnly(_)));
 }
 
 #[tokio::test]
