@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::marking::{self, Marked};
 use super::{Gateway, TaskName, inbox};
 use crate::approval;
 use crate::channel::{Channel, Delivery, Kind, Outgoing};
 use crate::pool::Timestamp;
-use crate::store::messages::{MessageKind, MessageRow};
+use crate::store::messages::{MessageKind, MessageRow, MessageState};
 use crate::store::{self, StoreError};
 use crate::wording::Content;
 
@@ -31,17 +33,19 @@ const BREATH: Duration = Duration::from_millis(2);
 /// Messages of one target, in their order.
 type Group = (String, Vec<MessageRow>);
 
-/// What waits to be sent on `channel` now, target by target, the most urgent first; none for `busy` targets.
+/// What waits to be sent on `channel` now, target by target, the most urgent first; none for `busy` targets,
+/// and none for targets that are to be left alone for now: what came later must not overtake.
 async fn waiting(gateway: &Gateway, channel: &str, busy: &BTreeSet<String>) -> Result<Vec<Group>, StoreError> {
     let now = gateway.clock.now();
-    let rows = {
+    let (rows, held) = {
         let mut read = gateway.store.read().await?;
-        store::messages::due(&mut read, channel, now, READ).await?
+        let held = store::messages::held(&mut read, channel, now).await?;
+        (store::messages::due(&mut read, channel, now, READ).await?, held)
     };
     let mut order: Vec<String> = Vec::new();
     let mut groups: BTreeMap<String, Vec<MessageRow>> = BTreeMap::new();
     for row in rows {
-        if busy.contains(&row.target) {
+        if busy.contains(&row.target) || held.contains(&row.target) {
             continue;
         }
         if !groups.contains_key(&row.target) {
@@ -59,7 +63,10 @@ async fn waiting(gateway: &Gateway, channel: &str, busy: &BTreeSet<String>) -> R
 async fn send(gateway: &Arc<Gateway>, channel: &dyn Channel, group: Group) -> (String, Result<Marked, StoreError>) {
     let (target, rows) = group;
     let mut outcomes = Vec::with_capacity(rows.len());
-    for row in rows {
+    for (place, row) in rows.into_iter().enumerate() {
+        // Those before it took their time, and it may have something else to say by now.
+        let row = if place == 0 { Some(row) } else { as_it_is(gateway, row).await };
+        let Some(row) = row else { continue };
         let delivered = match deliver(gateway, channel, &row).await {
             Ok(delivered) => delivered,
             Err(error) => return (target, Err(error)),
@@ -74,6 +81,22 @@ async fn send(gateway: &Arc<Gateway>, channel: &dyn Channel, group: Group) -> (S
     let marked = marking::mark(gateway, outcomes).await;
     fail_point!("deliver.after_marked");
     (target, marked)
+}
+
+/// The message with what it says now; none if it is not to be sent there any more.
+async fn as_it_is(gateway: &Gateway, row: MessageRow) -> Option<MessageRow> {
+    let now = match gateway.store.read().await {
+        Ok(mut read) => store::messages::load(&mut read, &row.id).await,
+        Err(error) => Err(error),
+    };
+    match now {
+        Ok(Some(now)) if now.state == MessageState::Due && now.target == row.target => {
+            Some(MessageRow { body: now.body, attempts: now.attempts, priority: now.priority, ..row })
+        }
+        Ok(_) => None,
+        // Marking will tell.
+        Err(_) => Some(row),
+    }
 }
 
 async fn deliver(gateway: &Gateway, channel: &dyn Channel, row: &MessageRow) -> Result<Delivery, StoreError> {
@@ -96,17 +119,18 @@ async fn deliver(gateway: &Gateway, channel: &dyn Channel, row: &MessageRow) -> 
     Ok(channel.deliver(Outgoing { target: &row.target, content: &content, kind }).await)
 }
 
-/// Sends what is due on `channel` until nothing more can be sent now; tells how many messages.
-pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel) -> Result<usize, StoreError> {
+/// Sends what is due on `channel` until nothing more can be sent now; tells how many messages. Whatever
+/// becomes due meanwhile goes along, `rung` by its bell: one target that does not answer keeps none waiting.
+pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel, rung: &Notify) -> Result<usize, StoreError> {
     let mut sent = 0;
-    if gateway.in_force().config.gate.channels.is_enabled(channel.name()) != Some(true) {
+    if !is_on(gateway, channel.name()) {
         return Ok(sent);
     }
     let mut backlog = waiting(gateway, channel.name(), &BTreeSet::new()).await?.into_iter();
     let mut busy = BTreeSet::new();
     let mut stuck = BTreeSet::new();
     let mut running = FuturesUnordered::new();
-    let mut looked = tokio::time::Instant::now();
+    let mut looked = Instant::now();
     loop {
         while running.len() < TARGETS
             && let Some(group) = backlog.next()
@@ -114,22 +138,38 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel) -> Result<usize
             busy.insert(group.0.clone());
             running.push(send(gateway, channel, group));
         }
-        let Some((target, marked)) = running.next().await else { return Ok(sent) };
-        busy.remove(&target);
-        let marked = marked?;
-        sent += marked.sent;
-        if marked.cards {
-            gateway.bells.plan.notify_one();
-        }
-        if marked.stuck {
-            stuck.insert(target);
-        }
-        if backlog.len() == 0 && (running.is_empty() || looked.elapsed() > BREATH) {
-            looked = tokio::time::Instant::now();
+        let look = tokio::select! {
+            // An end first: it makes room.
+            biased;
+            ended = running.next() => {
+                let Some((target, marked)) = ended else { return Ok(sent) };
+                busy.remove(&target);
+                let marked = marked?;
+                sent += marked.sent;
+                if marked.cards {
+                    gateway.bells.plan.notify_one();
+                }
+                if marked.stuck {
+                    stuck.insert(target);
+                }
+                backlog.len() == 0 && (running.is_empty() || looked.elapsed() > BREATH)
+            }
+            () = rung.notified() => {
+                tokio::time::sleep_until(looked + BREATH).await;
+                true
+            }
+        };
+        if look {
+            looked = Instant::now();
             let not_now: BTreeSet<String> = busy.union(&stuck).cloned().collect();
             backlog = waiting(gateway, channel.name(), &not_now).await?.into_iter();
         }
     }
+}
+
+/// Whether the files in force want this channel.
+fn is_on(gateway: &Gateway, channel: &str) -> bool {
+    gateway.in_force().config.gate.channels.is_enabled(channel) == Some(true)
 }
 
 /// Runs until the daemon stops; then sends what is still due, once.
@@ -137,7 +177,8 @@ pub async fn run(gateway: Arc<Gateway>, channel: Arc<dyn Channel>, key: approval
     loop {
         let stopping = gateway.bells.is_stopping();
         let stopped_channel = key == approval::Channel::Telegram && gateway.telegram.is_stopped();
-        let outcome = if stopped_channel { Ok(0) } else { step(&gateway, channel.as_ref()).await };
+        let outcome =
+            if stopped_channel { Ok(0) } else { step(&gateway, channel.as_ref(), gateway.bells.of(key)).await };
         match outcome {
             Ok(0) => {}
             Ok(sent) => {
@@ -177,6 +218,9 @@ fn settle(key: approval::Channel) -> Duration {
 /// Until something is due again by itself, a tick at most.
 async fn pause(gateway: &Gateway, key: approval::Channel) -> Duration {
     let tick = gateway.in_force().config.gate.timing.idle_tick;
+    if !is_on(gateway, key.key()) || (key == approval::Channel::Telegram && gateway.telegram.is_stopped()) {
+        return tick;
+    }
     let next: Option<Timestamp> = match gateway.store.read().await {
         Ok(mut read) => store::messages::next_due(&mut read, key.key()).await.ok().flatten(),
         Err(_) => None,

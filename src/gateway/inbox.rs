@@ -219,16 +219,20 @@ async fn count_failure(
     why: String,
     counted: Counted,
 ) -> Result<bool, StoreError> {
-    let (job, id) = (Arc::clone(gateway), row.id.clone());
+    let (job, input) = (Arc::clone(gateway), row.clone());
+    let reply = Reply::SetAside { id: row.id.clone() };
+    let answer = Answer { outcome: reply.kind(), text: reply.text(&gateway.setting(None), gateway.clock.now()) };
+    let told = answer.clone();
     let counting = gateway.store.write(move |tx| {
         Box::pin(async move {
             if counted == Counted::Already {
-                store::inbox::forgive_attempt(tx, &id).await?;
+                store::inbox::forgive_attempt(tx, &input.id).await?;
             }
-            let failed = store::inbox::fail_attempt(tx, &id).await?;
+            let failed = store::inbox::fail_attempt(tx, &input.id).await?;
             if failed.set_aside {
-                let told = Alarm::InputSetAside { id: InputId(id), why };
-                speak::alarm(tx, &job, &told, job.clock.now()).await?;
+                let alarm = Alarm::InputSetAside { id: InputId(input.id.clone()), why };
+                speak::alarm(tx, &job, &alarm, job.clock.now()).await?;
+                telegram::apologise(tx, &job, &input, told).await?;
             }
             Ok(failed.set_aside)
         })
@@ -236,8 +240,6 @@ async fn count_failure(
     let set_aside = counting.await?;
     if set_aside {
         gateway.bells.deliver();
-        let reply = Reply::SetAside { id: row.id.clone() };
-        let answer = Answer { outcome: reply.kind(), text: reply.text(&gateway.setting(None), gateway.clock.now()) };
         gateway.waiting.answer(&row.id, &answer);
     }
     Ok(set_aside)

@@ -113,7 +113,7 @@ async fn mark_all(
                 marked.stuck = true;
             }
             Delivery::Moved { to } => {
-                telegram::moved(tx, &entry, &row.target, &to).await?;
+                telegram::follow(tx, &entry, &row.target, &to).await?;
                 marked.stuck = true;
             }
             Delivery::Lost { why } => {
@@ -175,7 +175,7 @@ async fn lost(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &MessageRow, w
         return store::messages::gone(tx, &row.id).await;
     }
     store::messages::postpone(tx, &row.channel, &row.target, entry.now.plus(LOST_AGAIN)).await?;
-    let alarm = Alarm::ChatLost { chat: telegram::name_of(entry, &row.target), why };
+    let alarm = Alarm::ChatLost { chat: telegram::name_of(gateway, &row.target), why };
     if gateway.status.raise(cause(row), alarm.clone(), entry.now) {
         speak::alarm(tx, gateway, &alarm, entry.now).await?;
     }
@@ -192,7 +192,7 @@ async fn shown_again(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &Messag
     }
     if row.kind == MessageKind::Card {
         let why = "it refuses the card of a request".to_owned();
-        let alarm = Alarm::ChatLost { chat: telegram::name_of(entry, &row.target), why };
+        let alarm = Alarm::ChatLost { chat: telegram::name_of(gateway, &row.target), why };
         if gateway.status.raise(cause(row), alarm.clone(), entry.now) {
             speak::alarm(tx, gateway, &alarm, entry.now).await?;
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::Gateway;
-use super::copies;
 use super::ledger::Entry;
+use super::{copies, telegram};
 use crate::approval::{Channel, Request};
 use crate::incident::{Case, Event, Facts, Step};
 use crate::pool::Timestamp;
@@ -191,11 +191,16 @@ pub async fn alarm(tx: &mut Tx, gateway: &Gateway, alarm: &Alarm, now: Timestamp
     store::journal::append(tx, &[journaled], now).await?;
     let mut due = Vec::new();
     for outlet in gateway.outlets() {
-        let down = matches!(
-            alarm,
-            Alarm::ChannelDown { channel, .. } | Alarm::ChannelStopped { channel, .. }
-                if *channel == outlet.channel.key()
-        );
+        let down = match alarm {
+            Alarm::ChannelDown { channel, .. } | Alarm::ChannelStopped { channel, .. } => {
+                *channel == outlet.channel.key()
+            }
+            // Once it is let in again, that would be news from yesterday.
+            Alarm::ChatLost { chat, .. } => {
+                outlet.channel == Channel::Telegram && *chat == telegram::name_of(gateway, &outlet.target)
+            }
+            _ => false,
+        };
         let told = outlet.channel == Channel::Terminal || alarm.urgency() > Urgency::Progress;
         if told && !down {
             let content = Content::plain(alarm.text());

@@ -4,6 +4,8 @@
 //! and waits until that card has an id on the other side. At most one edit of a card is due: a newer
 //! one takes its place. A card that is not sent yet takes the new content instead.
 
+use std::collections::BTreeSet;
+
 use super::error::StoreError;
 use super::row::{self, sql, stored, words};
 use super::tx::{Reads, Tx};
@@ -223,10 +225,21 @@ pub async fn due(
     row::all(db, select).await
 }
 
-/// When `channel` next has something to send; None if nothing is due at all.
+/// The targets of `channel` for which something that is due has to wait beyond `now`: whatever came later
+/// waits with it.
+pub async fn held(db: &mut impl Reads, channel: &str, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
+    let select = sql("SELECT DISTINCT target FROM messages WHERE channel = $1 AND state = 'due' AND next_at > $2");
+    let targets = row::texts(db, select.bind(channel.to_owned()).bind(now.as_millis())).await?;
+    Ok(targets.into_iter().collect())
+}
+
+/// When `channel` next has something to send; None if nothing is due at all. What came later for a target
+/// waits for what came before.
 pub async fn next_due(db: &mut impl Reads, channel: &str) -> Result<Option<Timestamp>, StoreError> {
-    let select = sql("SELECT MIN(m.next_at) FROM messages m LEFT JOIN messages card ON card.id = m.copy
-         WHERE m.channel = $1 AND m.state = 'due' AND (m.copy IS NULL OR card.remote_id IS NOT NULL)");
+    let select = sql("SELECT MIN(next_at) FROM (
+             SELECT MAX(m.next_at) AS next_at FROM messages m LEFT JOIN messages card ON card.id = m.copy
+             WHERE m.channel = $1 AND m.state = 'due' AND (m.copy IS NULL OR card.remote_id IS NOT NULL)
+             GROUP BY m.target) AS targets");
     Ok(row::number(db, select.bind(channel.to_owned())).await?.map(Timestamp::from_millis))
 }
 
@@ -325,9 +338,10 @@ pub async fn forget_copy(tx: &mut Tx, copy: &str) -> Result<(), StoreError> {
 /// longer to be edited.
 pub async fn move_target(tx: &mut Tx, channel: &str, from: &str, to: &str) -> Result<(), StoreError> {
     let edits = sql("UPDATE messages SET state = 'gone'
-         WHERE channel = $1 AND target = $2 AND state = 'due' AND kind = 'edit'");
+         WHERE channel = $1 AND target = $2 AND ((state = 'due' AND kind = 'edit') OR (state = 'sent' AND kind = 'card'))");
     tx.execute(edits.bind(channel.to_owned()).bind(from.to_owned())).await?;
-    let due = sql("UPDATE messages SET target = $3, next_at = 0 WHERE channel = $1 AND target = $2 AND state = 'due'");
+    let due = sql("UPDATE messages SET target = $3, next_at = created_at
+         WHERE channel = $1 AND target = $2 AND state = 'due'");
     tx.execute(due.bind(channel.to_owned()).bind(from.to_owned()).bind(to.to_owned())).await?;
     Ok(())
 }

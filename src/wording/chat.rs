@@ -51,6 +51,11 @@ pub fn forwarded() -> String {
     "refused: a forwarded message counts for nothing. Write it yourself.".to_owned()
 }
 
+/// The answer to a message that another bot made.
+pub fn via_bot() -> String {
+    "refused: what another bot wrote for you counts for nothing. Write it yourself.".to_owned()
+}
+
 /// There is no death to plan for.
 pub fn nothing_planned() -> String {
     "Nothing is dead, so nothing is planned.".to_owned()

@@ -173,7 +173,8 @@ pub fn tap_answer(text: &str) -> String {
         kept.push_str(sentence);
     }
     if kept.is_empty() {
-        kept = line.chars().take(ANSWER_MAX / 2).collect();
+        let mut left = ANSWER_MAX - 1;
+        kept = line.chars().take_while(|c| left.checked_sub(c.len_utf16()).map(|now| left = now).is_some()).collect();
     }
     format!("{}…", kept.trim_end().trim_end_matches('.'))
 }
@@ -206,6 +207,6 @@ mod tests {
         let long = tap_answer(&format!("First. {}", "second ".repeat(50)));
         assert_eq!(long, "First…");
         assert!(units(&tap_answer(&"x".repeat(500))) <= ANSWER_MAX);
-        assert!(units(&tap_answer(&"𝕏".repeat(500))) <= ANSWER_MAX + 1);
+        assert!(units(&tap_answer(&"𝕏".repeat(500))) <= ANSWER_MAX);
     }
 }

@@ -33,7 +33,7 @@ mod tests;
 pub use alarm::Alarm;
 pub use answer::{Reply, answer_to, misunderstood, refusal, stranger};
 pub use card::{AnswerOption, Card, CardFacts, answers, card};
-pub use chat::{anonymous, forwarded, help, nothing_planned, page_line, unknown_button, whoami};
+pub use chat::{anonymous, forwarded, help, nothing_planned, page_line, unknown_button, via_bot, whoami};
 pub use content::{Button, Content};
 pub use explain::{Explained, explain};
 pub use happened::happened;

@@ -13,7 +13,7 @@ mod update;
 
 pub use api::Api;
 pub use fault::Fault;
-pub use pace::Pace;
+pub use pace::{Paces, Turn};
 pub use send::{Sender, Target};
 pub use token::{Token, TokenError};
 pub use update::{Message, Replied, Tap, Update, Void, command_for};

@@ -1,8 +1,11 @@
 //! How fast we may send. Telegram tells no limits; it answers 429. So there is none until it has spoken,
 //! and from then on we stay a little below what it has just let through, and try a little more from time
 //! to time.
+//!
+//! Nor does it tell whether a chat had too much, or the whole bot. A refusal is taken as its chat's own, and
+//! the others go on; when another chat is refused within a second, it is the bot that sends too much.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// What is looked back on to know how much was let through.
@@ -18,9 +21,73 @@ const ENOUGH: f64 = 500.0;
 /// Never slower than this, in messages a second.
 const LEAST: f64 = 0.5;
 
-/// The pace over all chats. Times are on a clock that never jumps.
+/// Beyond so many chats those that nothing is known of are forgotten.
+const CHATS_MAX: usize = 1000;
+
+/// When a message to a chat may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// After so long.
+    In(Duration),
+    /// Not before Telegram's pause for this chat is over, which takes so long.
+    Paused(Duration),
+}
+
+/// The pace of each chat, and of the bot. Times are on a clock that never jumps.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub struct Paces {
+    overall: Pace,
+    chats: BTreeMap<i64, OfChat>,
+}
+
+#[derive(Debug, Default)]
+struct OfChat {
+    pace: Pace,
+    /// Telegram wants nothing for it before.
+    paused_until: Duration,
+    refused_at: Option<Duration>,
+}
+
+impl Paces {
+    /// Takes the next place for a message to `chat`, unless the chat is paused.
+    pub fn reserve(&mut self, chat: i64, now: Duration) -> Turn {
+        let own = match self.chats.get_mut(&chat) {
+            Some(of_chat) if of_chat.paused_until > now => return Turn::Paused(of_chat.paused_until - now),
+            Some(of_chat) => of_chat.pace.reserve(now),
+            None => Duration::ZERO,
+        };
+        Turn::In(self.overall.reserve(now).max(own))
+    }
+
+    /// A message to `chat` went through.
+    pub fn went_through(&mut self, chat: i64, now: Duration) {
+        self.overall.went_through(now);
+        if self.chats.len() >= CHATS_MAX {
+            self.chats.retain(|_, of_chat| of_chat.pace.rate.is_some() || of_chat.paused_until > now);
+        }
+        self.chats.entry(chat).or_default().pace.went_through(now);
+    }
+
+    /// A message to `chat` was refused for being too many; Telegram wants nothing for it before `after`.
+    pub fn refused(&mut self, chat: i64, now: Duration, after: Duration) {
+        let just_now = |of_chat: &OfChat| of_chat.refused_at.is_some_and(|at| now.saturating_sub(at) < WINDOW);
+        let it_is_us = self.chats.iter().any(|(other, of_chat)| *other != chat && just_now(of_chat));
+        let of_chat = self.chats.entry(chat).or_default();
+        of_chat.paused_until = of_chat.paused_until.max(now + after);
+        of_chat.refused_at = Some(now);
+        if !it_is_us {
+            return of_chat.pace.refused(now, after);
+        }
+        self.overall.refused(now, after);
+        for of_chat in self.chats.values_mut().filter(|of_chat| just_now(of_chat)) {
+            of_chat.pace = Pace::default();
+        }
+    }
+}
+
+/// One pace.
+#[derive(Debug, Default)]
+struct Pace {
     /// Messages a second; none: as fast as they come.
     rate: Option<f64>,
     /// When the next one may go.
@@ -32,7 +99,7 @@ pub struct Pace {
 
 impl Pace {
     /// Takes the next place; it is to be waited for this long.
-    pub fn reserve(&mut self, now: Duration) -> Duration {
+    fn reserve(&mut self, now: Duration) -> Duration {
         let Some(rate) = self.rate else { return Duration::ZERO };
         if now.saturating_sub(self.changed) > PATIENCE {
             self.changed = now;
@@ -45,13 +112,13 @@ impl Pace {
     }
 
     /// A message went through.
-    pub fn went_through(&mut self, now: Duration) {
+    fn went_through(&mut self, now: Duration) {
         self.forget_before(now);
         self.let_through.push_back(now);
     }
 
     /// A message was refused for being too many; it is to be tried again after `after`.
-    pub fn refused(&mut self, now: Duration, after: Duration) {
+    fn refused(&mut self, now: Duration, after: Duration) {
         self.forget_before(now);
         let seen = self.let_through.len() as f64 / WINDOW.as_secs_f64();
         // Several were on their way when the first was refused: they say the same thing once.
@@ -61,7 +128,7 @@ impl Pace {
             self.rate = Some((slower * CAREFUL).max(LEAST));
             self.changed = now;
         }
-        // The whole bot rests for a moment; whether the chat must wait longer is between it and Telegram.
+        // A moment's rest; whether the chat must wait longer is between it and Telegram.
         self.next = self.next.max(now + after.min(WINDOW));
     }
 
@@ -76,32 +143,34 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// A server that lets `limit` through in each second of the clock, asked by `at_once` senders.
-    fn play(limit: usize, messages: usize, at_once: usize) -> (usize, Duration) {
-        let mut pace = Pace::default();
+    /// A server that lets `limit` through in each second of the clock, asked by one sender a chat.
+    fn play(limit: usize, messages: usize, chats: usize) -> (usize, Duration) {
+        let mut paces = Paces::default();
         let (mut now, mut calls) = (Duration::ZERO, 0);
-        let mut seconds: std::collections::BTreeMap<u64, usize> = Default::default();
-        let mut ready: Vec<Duration> = vec![Duration::ZERO; at_once];
+        let mut seconds: BTreeMap<u64, usize> = BTreeMap::new();
+        let mut ready: Vec<Duration> = vec![Duration::ZERO; chats];
         let mut left = messages;
         while left > 0 {
-            let (sender, at) = ready.iter().copied().enumerate().min_by_key(|(_, at)| *at).unwrap();
+            let (chat, at) = ready.iter().copied().enumerate().min_by_key(|(_, at)| *at).unwrap();
             now = now.max(at);
-            let wait = pace.reserve(now);
-            if !wait.is_zero() {
-                // Its place is kept: the call is made then.
-                now += Duration::ZERO;
-            }
-            let then = now + wait;
+            let id = i64::try_from(chat).unwrap();
+            let then = match paces.reserve(id, now) {
+                Turn::In(wait) => now + wait,
+                Turn::Paused(wait) => {
+                    ready[chat] = now + wait;
+                    continue;
+                }
+            };
             calls += 1;
             let in_this_second = seconds.entry(then.as_secs()).or_default();
             if *in_this_second < limit {
                 *in_this_second += 1;
                 left -= 1;
-                pace.went_through(then);
-                ready[sender] = then + Duration::from_millis(2);
+                paces.went_through(id, then);
+                ready[chat] = then + Duration::from_millis(2);
             } else {
-                pace.refused(then, Duration::from_secs(1));
-                ready[sender] = then + Duration::from_secs(1);
+                paces.refused(id, then, Duration::from_secs(1));
+                ready[chat] = then + Duration::from_secs(1);
             }
         }
         (calls, now)
@@ -115,11 +184,27 @@ mod tests {
 
     #[test]
     fn under_a_limit_few_calls_are_wasted() {
-        for limit in [20, 30] {
-            let (calls, took) = play(limit, 300, 8);
-            assert!(calls <= 330, "{calls} calls at a limit of {limit}");
-            assert!(took < Duration::from_secs(25), "{took:?} at a limit of {limit}");
+        for (limit, chats) in [(20, 1), (30, 1), (20, 8), (30, 8), (30, 50)] {
+            let (calls, took) = play(limit, 300, chats);
+            assert!(calls <= 330, "{calls} calls at a limit of {limit} over {chats} chats");
+            assert!(took < Duration::from_secs(25), "{took:?} at a limit of {limit} over {chats} chats");
         }
+    }
+
+    #[test]
+    fn one_chat_that_had_too_much_slows_no_other() {
+        let ms = Duration::from_millis;
+        let mut paces = Paces::default();
+        paces.went_through(1, ms(0));
+        paces.refused(1, ms(10), Duration::from_secs(30));
+        assert_eq!(paces.reserve(1, ms(10)), Turn::Paused(Duration::from_secs(30)));
+        for n in 0..100 {
+            assert_eq!(paces.reserve(2, ms(10 + n)), Turn::In(Duration::ZERO));
+            paces.went_through(2, ms(10 + n));
+        }
+        // A second one within a second: it is the bot.
+        paces.refused(3, ms(200), Duration::from_secs(1));
+        assert!(matches!(paces.reserve(2, ms(201)), Turn::In(wait) if wait > ms(900)));
     }
 
     #[test]

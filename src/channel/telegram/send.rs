@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::api::Api;
 use super::fault::Fault;
-use super::pace::Pace;
+use super::pace::{Paces, Turn};
 use crate::channel::{Channel, Delivery, Kind, Outgoing};
 use crate::wording::Content;
 
@@ -59,7 +59,7 @@ impl FromStr for Target {
 /// Telegram as a channel.
 pub struct Sender {
     api: Api,
-    pace: Mutex<Pace>,
+    paces: Mutex<Paces>,
     started: Instant,
 }
 
@@ -73,25 +73,27 @@ struct Sent {
 impl Sender {
     /// Sends through `api`.
     pub fn new(api: Api) -> Self {
-        Self { api, pace: Mutex::default(), started: Instant::now() }
+        Self { api, paces: Mutex::default(), started: Instant::now() }
     }
 
-    fn pace<T>(&self, act: impl FnOnce(&mut Pace, Duration) -> T) -> T {
-        act(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner), self.started.elapsed())
+    fn paces<T>(&self, act: impl FnOnce(&mut Paces, Duration) -> T) -> T {
+        act(&mut self.paces.lock().unwrap_or_else(PoisonError::into_inner), self.started.elapsed())
     }
 
-    async fn wait_for_a_place(&self) {
-        let wait = self.pace(|pace, now| pace.reserve(now));
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
+    async fn wait_for_a_place(&self, chat: i64) -> Result<(), Fault> {
+        match self.paces(|paces, now| paces.reserve(chat, now)) {
+            Turn::In(wait) if !wait.is_zero() => tokio::time::sleep(wait).await,
+            Turn::In(_) => {}
+            Turn::Paused(after) => return Err(Fault::Flood { after }),
         }
+        Ok(())
     }
 
     async fn send(&self, target: Target, content: &Content) -> Result<i32, Fault> {
         let mut markup = content.html.is_some();
         let mut topic = target.topic.filter(|topic| *topic != GENERAL);
         loop {
-            self.wait_for_a_place().await;
+            self.wait_for_a_place(target.chat).await?;
             let mut call = SendMessage::new(ChatId(target.chat), said(content, markup))
                 .link_preview_options(no_preview())
                 .disable_notification(content.silent);
@@ -107,7 +109,7 @@ impl Sender {
             if !content.buttons.is_empty() {
                 call = call.reply_markup(keyboard(content));
             }
-            match self.noted(self.api.ask::<_, Sent>(&call).await) {
+            match self.noted(target.chat, self.api.ask::<_, Sent>(&call).await) {
                 Ok(sent) => return Ok(sent.message_id),
                 // A text without markup beats none, and one beside its topic, too.
                 Err(Fault::BadMarkup { .. }) if markup => markup = false,
@@ -123,7 +125,7 @@ impl Sender {
     async fn edit(&self, target: Target, message: i32, content: &Content) -> Result<(), Fault> {
         let mut markup = content.html.is_some();
         loop {
-            self.wait_for_a_place().await;
+            self.wait_for_a_place(target.chat).await?;
             let mut call = EditMessageText::new(ChatId(target.chat), MessageId(message), said(content, markup))
                 .link_preview_options(no_preview());
             if markup {
@@ -133,7 +135,7 @@ impl Sender {
             if !content.buttons.is_empty() {
                 call = call.reply_markup(keyboard(content));
             }
-            match self.noted(self.api.call(&call).await.map(drop)) {
+            match self.noted(target.chat, self.api.call(&call).await.map(drop)) {
                 Ok(()) | Err(Fault::NotModified) => return Ok(()),
                 Err(Fault::BadMarkup { .. }) if markup => markup = false,
                 Err(fault) => return Err(fault),
@@ -166,10 +168,10 @@ impl Sender {
     }
 
     /// Lets the pace know how it went.
-    fn noted<T>(&self, outcome: Result<T, Fault>) -> Result<T, Fault> {
+    fn noted<T>(&self, chat: i64, outcome: Result<T, Fault>) -> Result<T, Fault> {
         match &outcome {
-            Ok(_) => self.pace(|pace, now| pace.went_through(now)),
-            Err(Fault::Flood { after }) => self.pace(|pace, now| pace.refused(now, *after)),
+            Ok(_) => self.paces(|paces, now| paces.went_through(chat, now)),
+            Err(Fault::Flood { after }) => self.paces(|paces, now| paces.refused(chat, now, *after)),
             Err(_) => {}
         }
         outcome

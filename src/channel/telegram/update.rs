@@ -21,6 +21,8 @@ pub enum Update {
         chat: i64,
         /// Whether we can write there now.
         present: bool,
+        /// Whether we could before.
+        was_present: bool,
         /// The chat's title, as anybody may have set it.
         title: String,
     },
@@ -80,6 +82,8 @@ pub enum Void {
     Forwarded,
     /// A bot wrote it.
     Bot,
+    /// A bot made it, and somebody sent it on.
+    ViaBot,
 }
 
 /// A message of ours that somebody replies to.
@@ -121,17 +125,21 @@ fn read_tap(tap: &Value) -> Option<Tap> {
 }
 
 fn read_membership(change: &Value) -> Option<Update> {
-    let status = change.pointer("/new_chat_member/status")?.as_str()?;
-    let member = change.pointer("/new_chat_member/is_member").and_then(Value::as_bool).unwrap_or(true);
-    let may_send = change.pointer("/new_chat_member/can_send_messages").and_then(Value::as_bool).unwrap_or(true);
     Some(Update::Membership {
         chat: number(change.pointer("/chat/id"))?,
-        present: match status {
-            "creator" | "administrator" | "member" => true,
-            "restricted" => member && may_send,
-            _ => false,
-        },
+        present: may_write(change.get("new_chat_member")?)?,
+        was_present: change.get("old_chat_member").and_then(may_write).unwrap_or(false),
         title: text(change.pointer("/chat/title"), 1024).unwrap_or_default(),
+    })
+}
+
+/// Whether a member of that kind may write; none if it is no member of any kind.
+fn may_write(member: &Value) -> Option<bool> {
+    let is = |field: &str| member.get(field).and_then(Value::as_bool).unwrap_or(true);
+    Some(match member.get("status")?.as_str()? {
+        "creator" | "administrator" | "member" => true,
+        "restricted" => is("is_member") && is("can_send_messages"),
+        _ => false,
     })
 }
 
@@ -149,8 +157,10 @@ fn read_message(message: &Value, bot: i64) -> Option<Update> {
         Some(Void::Anonymous)
     } else if has("forward_origin") || has("forward_date") || has("forward_from") {
         Some(Void::Forwarded)
-    } else if is_bot || has("via_bot") {
+    } else if is_bot {
         Some(Void::Bot)
+    } else if has("via_bot") {
+        Some(Void::ViaBot)
     } else {
         None
     };
@@ -243,7 +253,7 @@ mod tests {
             (json!({"sender_chat": {"id": -100}}), Some(Void::Anonymous)),
             (json!({"forward_origin": {"type": "user"}}), Some(Void::Forwarded)),
             (json!({"from": {"id": 9, "is_bot": true}}), Some(Void::Bot)),
-            (json!({"via_bot": {"id": 9}}), Some(Void::Bot)),
+            (json!({"via_bot": {"id": 9}}), Some(Void::ViaBot)),
         ] {
             let Update::Message(read) = read(message(more.clone())) else { panic!("{more}") };
             assert_eq!(read.void, void, "{more}");
@@ -280,7 +290,10 @@ mod tests {
         assert_eq!(read(message(arrived)), moved);
         let kicked =
             json!({"my_chat_member": {"chat": {"id": -1, "title": "Ops"}, "new_chat_member": {"status": "kicked"}}});
-        assert_eq!(read(kicked), Update::Membership { chat: -1, present: false, title: "Ops".into() });
+        assert_eq!(
+            read(kicked),
+            Update::Membership { chat: -1, present: false, was_present: false, title: "Ops".into() }
+        );
     }
 
     #[test]

@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 pub use super::questions::prepare;
 use super::state::Me;
 use super::{SOURCE, moves};
-use crate::approval::{AnswerKind, Channel, Code, Command, Press, Question, Request, Said, Speaker, Target as Meant};
+use crate::approval::{
+    Answer, AnswerKind, Channel, Code, Command, Press, Question, Request, Said, Speaker, Target as Meant,
+};
 use crate::channel::telegram::{Message, Replied, Tap, Target, Update, Void, command_for};
 use crate::gateway::hear::{Heard, Why, obey};
 use crate::gateway::ledger::{self, Entry, from_body};
 use crate::gateway::speak::{self, Outlet, Priority};
-use crate::gateway::{copies, marking};
+use crate::gateway::{Gateway, copies, marking};
+use crate::pool::Timestamp;
 use crate::store::inbox::InputRow;
 use crate::store::messages::{MessageKind, MessageState, NewMessage};
 use crate::store::tokens::{NewToken, TokenRow};
@@ -56,8 +59,11 @@ pub(in crate::gateway) async fn hear(
             Ok(heard)
         }
         Update::Message(message) => written(tx, entry, row, &message, &me, prepared).await,
-        Update::Membership { chat, present, .. } => {
-            moves::back(tx, entry, chat, present).await?;
+        Update::Membership { chat, present, was_present, .. } => {
+            // Other rights than before are no news to anybody.
+            if present != was_present {
+                moves::back(tx, entry, chat, present).await?;
+            }
             Ok(Heard::read(String::new()))
         }
         Update::Migrated { from, to } => {
@@ -79,7 +85,9 @@ async fn pressed(tx: &mut Tx, entry: &Entry, row: &InputRow, tap: &Tap) -> Resul
     if shown_in.is_none() || shown_in != tap.chat.map(moved_to) {
         return Ok(unknown());
     }
-    if let Some(message) = tap.message {
+    // After a migration its number means another message.
+    let at_home = token.target.parse::<Target>().is_ok_and(|target| Some(target.chat) == tap.chat);
+    if let Some(message) = tap.message.filter(|_| at_home) {
         learn(tx, entry, &token, &message.to_string()).await?;
     }
     match from_body::<Press>("tokens", &token.token, &token.press)? {
@@ -101,8 +109,9 @@ async fn learn(tx: &mut Tx, entry: &Entry, token: &TokenRow, remote_id: &str) ->
     if row.state == MessageState::Due {
         // It had arrived after all: it is not sent again, and its clock runs.
         store::messages::sent(tx, &row, Some(remote_id), entry.now, &entry.id()).await?;
-        return marking::delivered_card(tx, entry, &row).await;
+        marking::delivered_card(tx, entry, &row).await?;
     }
+    // Which of its contents had arrived, nobody knows.
     store::messages::edit_again(tx, &token.copy, &entry.id(), Priority::Decision.number(), entry.now).await
 }
 
@@ -119,14 +128,38 @@ async fn turn_to(tx: &mut Tx, entry: &Entry, token: &TokenRow, page: usize) -> R
     Ok(Heard::read(String::new()))
 }
 
-async fn answer_tap(tx: &mut Tx, entry: &Entry, tap: &Tap, heard: &Heard) -> Result<(), StoreError> {
-    let content = Content {
-        alert: heard.answer.outcome != AnswerKind::Taken,
-        ..Content::plain(wording::tap_answer(&heard.answer.text))
+/// Whoever said what could not be worked off is told so.
+pub(in crate::gateway) async fn apologise(
+    tx: &mut Tx,
+    gateway: &Gateway,
+    row: &InputRow,
+    answer: Answer,
+) -> Result<(), StoreError> {
+    let Some(me) = gateway.telegram.me().filter(|_| row.source == SOURCE) else { return Ok(()) };
+    // What cannot be read may be the very reason.
+    let Ok(raw) = serde_json::from_str(&row.raw) else { return Ok(()) };
+    let (id, now) = (gateway.ids.id(gateway.clock.now()), gateway.clock.now());
+    let owed = match Update::read(&raw, me.id) {
+        Update::Tap(tap) => tap_answer(id, &tap, &answer, now),
+        Update::Message(message) => {
+            let content = Content::plain(answer.text).replying_to(Some(message.id.to_string()));
+            let outlet = Outlet { channel: Channel::Telegram, target: place(&message).to_string() };
+            speak::message(id, &outlet, MessageKind::Note, None, Priority::Answer, &content, now)
+        }
+        Update::Membership { .. } | Update::Migrated { .. } | Update::Other => return Ok(()),
     };
-    let outlet = Outlet { channel: Channel::Telegram, target: tap.id.clone() };
-    let owed = speak::message(entry.id(), &outlet, MessageKind::Answer, None, Priority::Answer, &content, entry.now);
     store::messages::insert(tx, &[owed]).await
+}
+
+async fn answer_tap(tx: &mut Tx, entry: &Entry, tap: &Tap, heard: &Heard) -> Result<(), StoreError> {
+    store::messages::insert(tx, &[tap_answer(entry.id(), tap, &heard.answer, entry.now)]).await
+}
+
+fn tap_answer(id: String, tap: &Tap, answer: &Answer, now: Timestamp) -> NewMessage {
+    let content =
+        Content { alert: answer.outcome != AnswerKind::Taken, ..Content::plain(wording::tap_answer(&answer.text)) };
+    let outlet = Outlet { channel: Channel::Telegram, target: tap.id.clone() };
+    speak::message(id, &outlet, MessageKind::Answer, None, Priority::Answer, &content, now)
 }
 
 async fn written(
@@ -152,6 +185,7 @@ async fn written(
     let heard = match message.void {
         Some(Void::Anonymous) => Heard::refused(row, &speaker, None, Why::Text, wording::anonymous()),
         Some(Void::Forwarded) => Heard::refused(row, &speaker, None, Why::Text, wording::forwarded()),
+        Some(Void::ViaBot) => Heard::refused(row, &speaker, None, Why::Text, wording::via_bot()),
         Some(Void::Bot) => return Ok(Heard::read(String::new())),
         None => match (question, parsed) {
             (Some(question), _) => return asked(tx, entry, row, message, question, prepared).await,

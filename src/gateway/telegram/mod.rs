@@ -9,8 +9,8 @@ mod questions;
 mod start;
 mod state;
 
-pub(super) use hear::{hear, prepare};
-pub(super) use moves::{moved, name_of, remember, stop};
+pub(super) use hear::{apologise, hear, prepare};
+pub(super) use moves::{follow, name_of, remember, stop};
 pub use start::run;
 pub use state::{Me, State};
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::SOURCE;
+use super::state::Me;
 use crate::approval::Channel;
 use crate::channel::telegram::Target;
 use crate::gateway::ledger::{self, Entry};
@@ -18,24 +19,48 @@ use crate::wording::{self, Alarm, CardFacts};
 
 /// Where each chat has moved to, as JSON.
 const MOVED: &str = "telegram.moved";
+/// Who our bot was when Telegram last told, as JSON.
+const ME: &str = "telegram.me";
 
-/// What is known of moves, from the store.
+/// What an earlier run knew of moves, and of who we are: what it left in the inbox was said to that bot, and
+/// is worked off before Telegram is asked again.
 pub async fn remember(gateway: &Gateway) -> Result<(), StoreError> {
-    let text = {
+    let (moved, me) = {
         let mut read = gateway.store.read().await?;
-        store::meta::get(&mut read, MOVED).await?
+        (store::meta::get(&mut read, MOVED).await?, store::meta::get(&mut read, ME).await?)
     };
-    if let Some(text) = text {
+    if let Some(text) = moved {
         gateway.telegram.set_moved(ledger::from_body("meta", MOVED, &text)?);
+    }
+    if let Some(text) = me {
+        gateway.telegram.set_me(ledger::from_body("meta", ME, &text)?);
+    }
+    Ok(())
+}
+
+/// Telegram has told who we are: kept before anything is taken in.
+pub async fn introduce(gateway: &Gateway, me: &Me) -> Result<(), StoreError> {
+    if gateway.telegram.me().as_ref() != Some(me) {
+        let text = json!(me).to_string();
+        gateway.store.write(move |tx| Box::pin(async move { store::meta::set(tx, ME, &text).await })).await?;
+        gateway.telegram.set_me(me.clone());
     }
     Ok(())
 }
 
 /// What people call the chat of a target: its name in the configuration, or its id.
-pub fn name_of(entry: &Entry, target: &str) -> String {
-    let chats = &entry.in_force().config.gate.channels.telegram.chats;
-    let named = chats.iter().find(|(_, chat)| entry.gateway().telegram.now_at(**chat).to_string() == target);
+pub fn name_of(gateway: &Gateway, target: &str) -> String {
+    let in_force = gateway.in_force();
+    let chats = &in_force.config.gate.channels.telegram.chats;
+    let named = chats.iter().find(|(_, chat)| gateway.telegram.now_at(**chat).to_string() == target);
     named.map_or_else(|| target.to_owned(), |(name, chat)| format!("{name} ({})", chat.chat))
+}
+
+/// A message was refused because its chat has moved. Whatever the configuration says of that chat, the
+/// message follows it.
+pub async fn follow(tx: &mut Tx, entry: &Entry, from: &str, to: &str) -> Result<(), StoreError> {
+    moved(tx, entry, from, to).await?;
+    store::messages::move_target(tx, SOURCE, from, to).await
 }
 
 /// The group of the target `from` is now the supergroup of the target `to`. Believed only for a chat of
@@ -59,6 +84,7 @@ pub async fn moved(tx: &mut Tx, entry: &Entry, from: &str, to: &str) -> Result<(
     for (name, chat) in &ours {
         let before = Target { chat: from.chat, topic: chat.topic };
         let after = Target { chat: to.chat, topic: chat.topic };
+        gateway.status.settle(&format!("{SOURCE}: {before}"));
         store::messages::move_target(tx, SOURCE, &before.to_string(), &after.to_string()).await?;
         let alarm = Alarm::ChatMoved { chat: (*name).clone(), to: to.chat };
         speak::alarm(tx, gateway, &alarm, entry.now).await?;
@@ -85,7 +111,7 @@ pub async fn back(tx: &mut Tx, entry: &Entry, chat: i64, present: bool) -> Resul
             show_pending(tx, entry, &outlet, "I am back in this chat; this request still waits.").await?;
         } else {
             let why = "the bot was removed, or may not write".to_owned();
-            let alarm = Alarm::ChatLost { chat: name_of(entry, &outlet.target), why };
+            let alarm = Alarm::ChatLost { chat: name_of(gateway, &outlet.target), why };
             if gateway.status.raise(cause, alarm.clone(), entry.now) {
                 speak::alarm(tx, gateway, &alarm, entry.now).await?;
             }

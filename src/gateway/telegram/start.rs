@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
@@ -32,11 +33,19 @@ struct Bot {
 pub async fn run(gateway: Arc<Gateway>) {
     while !gateway.bells.is_stopping() {
         gateway.telegram.behind(gateway.clock.now());
+        // What was mended until now is read now.
+        let _ = gateway.bells.mended.notified().now_or_never();
         match up(&gateway).await {
-            Ok(Some((api, me))) => {
-                gateway.telegram.set_me(me.clone());
-                work(&gateway, api, me).await;
-            }
+            Ok(Some((api, me))) => match moves::introduce(&gateway, &me).await {
+                Ok(()) => work(&gateway, api, me).await,
+                Err(error) => {
+                    tracing::error!(error = crate::gateway::inbox::chain(&error), "who our bot is could not be kept");
+                    tokio::select! {
+                        () = tokio::time::sleep(AGAIN) => continue,
+                        () = gateway.bells.stopped() => return,
+                    }
+                }
+            },
             Ok(None) => {}
             Err(why) => moves::stop_now(&gateway, why).await,
         }

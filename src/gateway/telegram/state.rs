@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::channel::telegram::Target;
 use crate::config::gate::Chat;
 use crate::pool::Timestamp;
@@ -9,8 +11,8 @@ use crate::pool::Timestamp;
 /// How long expiry waits for what may still stand in Telegram's queue, at most.
 const CATCH_UP_MAX: Duration = Duration::from_secs(600);
 
-/// Who our bot is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Who our bot is. Kept on disk: what came in is read again after a crash, before Telegram was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Me {
     /// Its numeric id.
     pub id: i64,

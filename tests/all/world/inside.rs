@@ -102,7 +102,7 @@ impl Inside {
     pub fn plan(&self) {
         self.runtime.block_on(async {
             plan::step(&self.gateway).await.expect("a plan");
-            deliver::step(&self.gateway, &self.terminal).await.expect("a delivery");
+            deliver::step(&self.gateway, &self.terminal, &tokio::sync::Notify::new()).await.expect("a delivery");
         });
     }
 
