@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ApprovalKey, Code, PersonId};
-use crate::pool::AgentName;
+use super::{ApprovalKey, Code, DRILL_MAX, DRILL_MIN, DRILL_WAIT, PersonId};
+use crate::pool::{AgentName, MissionName};
 
 /// Longest reason that is kept, in characters.
 const REASON_MAX: usize = 500;
@@ -77,6 +77,18 @@ pub enum Command {
         /// Whose.
         person: PersonId,
     },
+    /// Ask people whether they are there; nothing runs.
+    Drill {
+        /// Whose approvers; none: the first mission that the speaker approves.
+        mission: Option<MissionName>,
+        /// For how long it waits for an answer.
+        for_: Duration,
+    },
+    /// The answer to a drill.
+    Here {
+        /// Which drill.
+        target: Target,
+    },
     /// Run an input again that was set aside.
     RetryInput {
         /// Its id.
@@ -105,6 +117,8 @@ pub const FORMS: &[Form] = &[
     Form { verb: "hold", form: "hold [reason]", does: "stop all executions" },
     Form { verb: "release", form: "release", does: "end the hold" },
     Form { verb: "revoke", form: "revoke PERSON", does: "take a person's vote away at once" },
+    Form { verb: "drill", form: "drill [MISSION] [for 10m]", does: "ask whether people are there; nothing runs" },
+    Form { verb: "here", form: "here CODE", does: "answer a drill" },
     Form { verb: "inbox", form: "inbox retry ID", does: "run an input again that was set aside" },
 ];
 
@@ -182,6 +196,15 @@ impl Command {
                     .map_err(|error| wrong(format!("'{}' is no person's name: {error}", shown(person))))?;
                 Ok(Self::Revoke { person })
             }
+            "drill" => {
+                let (mission, for_) = drill(rest).map_err(wrong)?;
+                Ok(Self::Drill { mission, for_ })
+            }
+            "here" => {
+                let (target, rest) = target(rest, context).map_err(wrong)?;
+                nothing_more(rest)?;
+                Ok(Self::Here { target })
+            }
             "inbox" => match split_word(rest) {
                 ("retry", id) if !id.is_empty() && !id.contains(char::is_whitespace) => {
                     Ok(Self::RetryInput { id: id.to_owned() })
@@ -239,6 +262,30 @@ fn duration(text: &str) -> Result<Duration, String> {
     if span.is_zero() { Err(wrong()) } else { Ok(span) }
 }
 
+/// Whose approvers a drill asks, and for how long it waits.
+fn drill(text: &str) -> Result<(Option<MissionName>, Duration), String> {
+    let (word, rest) = split_word(text);
+    let (mission, rest) = match (word, rest) {
+        ("", _) => (None, ""),
+        // A mission may be called that, too; then nothing but its own time follows.
+        ("for", rest) if !rest.is_empty() && !rest.starts_with("for ") => (None, text),
+        _ => {
+            let mission = MissionName::new(word)
+                .map_err(|error| format!("'{}' is no mission's name: {error}", shown(word)))?;
+            (Some(mission), rest)
+        }
+    };
+    let wait = match split_word(rest) {
+        ("", _) => DRILL_WAIT,
+        ("for", wait) => duration(wait)?,
+        (more, _) => return Err(format!("'{}' is too much", shown(more))),
+    };
+    if wait < DRILL_MIN || wait > DRILL_MAX {
+        return Err("a drill waits for 1s at least and 24h at most".into());
+    }
+    Ok((mission, wait))
+}
+
 /// A reason as told, without "because", without what could steer a terminal, of bounded length.
 fn reason(text: &str) -> Option<String> {
     let (word, rest) = split_word(text);
@@ -268,6 +315,7 @@ mod tests {
     fn what_is_understood() {
         let hours = |n: u64| Duration::from_secs(n * 3600);
         let agent = |name| AgentName::new(name).unwrap();
+        let mission = |name| Some(MissionName::new(name).unwrap());
         for (line, expected) in [
             ("approve 7K30X1", Command::Approve { target: by_code("7K30X1") }),
             ("  /Approve   7k3oxl ", Command::Approve { target: by_code("7K30X1") }),
@@ -289,6 +337,12 @@ mod tests {
             ("hold we are moving racks", Command::Hold { reason: Some("we are moving racks".into()) }),
             ("release", Command::Release),
             ("revoke kim", Command::Revoke { person: PersonId::new("kim").unwrap() }),
+            ("drill", Command::Drill { mission: None, for_: DRILL_WAIT }),
+            ("/drill archive", Command::Drill { mission: mission("archive"), for_: DRILL_WAIT }),
+            ("drill for 30s", Command::Drill { mission: None, for_: Duration::from_secs(30) }),
+            ("drill for for 2h", Command::Drill { mission: mission("for"), for_: hours(2) }),
+            ("drill for", Command::Drill { mission: mission("for"), for_: DRILL_WAIT }),
+            ("here 7k30x1", Command::Here { target: by_code("7K30X1") }),
             ("inbox retry 0199-ab", Command::RetryInput { id: "0199-ab".into() }),
         ] {
             assert_eq!(Command::parse(line, None).as_ref(), Ok(&expected), "{line}");
@@ -302,6 +356,7 @@ mod tests {
             ("approve", Command::Approve { target: by_code("7K30X1") }),
             ("approve 7k30x1", Command::Approve { target: by_code("7K30X1") }),
             ("approve AAAAA2", Command::Approve { target: by_code("AAAAA2") }),
+            ("here", Command::Here { target: by_code("7K30X1") }),
             ("deny please", Command::Deny { target: by_code("7K30X1"), reason: Some("please".into()) }),
             ("deny because no", Command::Deny { target: by_code("7K30X1"), reason: Some("no".into()) }),
             ("snooze 2h", Command::Snooze { target: by_code("7K30X1"), for_: Duration::from_secs(7200) }),
@@ -317,10 +372,10 @@ mod tests {
     #[test]
     fn what_is_not_understood_gets_the_right_form() {
         for (line, expected) in [
-            ("", "say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, inbox"),
+            ("", "say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox"),
             (
                 "yes",
-                "there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, inbox",
+                "there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox",
             ),
             ("approve", "it does not say which request; the form is: approve CODE"),
             ("approve 7K30X1 now", "'now' is too much; the form is: approve CODE"),
@@ -336,6 +391,15 @@ mod tests {
             ("snooze 7K30X1", "it does not say for how long; the form is: snooze CODE 2h"),
             ("snooze 7K30X1 -2h", "'-2h' is no duration like 90m, 2h or 1d; the form is: snooze CODE 2h"),
             ("snooze 7K30X1 soon", "'soon' is no duration like 90m, 2h or 1d; the form is: snooze CODE 2h"),
+            (
+                "drill archive now",
+                "'now' is too much; the form is: drill [MISSION] [for 10m]",
+            ),
+            (
+                "drill archive for 2d",
+                "a drill waits for 1s at least and 24h at most; the form is: drill [MISSION] [for 10m]",
+            ),
+            ("here", "it does not say which request; the form is: here CODE"),
             ("release now", "'now' is too much; the form is: release"),
             ("inbox", "an input is named by its id; the form is: inbox retry ID"),
         ] {

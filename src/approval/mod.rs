@@ -2,12 +2,14 @@
 //!
 //! * [`People`] holds who counts and for which missions (invariant 5);
 //! * [`Command`] is the one grammar that a tap, a typed reply and a signed event all become;
+//! * [`Drill`] is a question that decides nothing: would people be reached?
 //! * [`Request`] is the packet that asks people about one incident, with its machine.
 //!
 //! Everything here is pure: `now`, codes and ids are arguments.
 
 mod code;
 mod command;
+mod drill;
 mod key;
 mod people;
 mod press;
@@ -17,6 +19,7 @@ mod said;
 
 pub use code::{Code, InvalidCode};
 pub use command::{Command, FORMS, Form, Misunderstood, Target};
+pub use drill::{DRILL_MAX, DRILL_MIN, DRILL_WAIT, Drill, DrillState, NotHere};
 pub use key::{ApprovalKey, InvalidKey};
 pub use people::{Approves, Channel, People, Person, PersonId, SameIdentity, Speaker};
 pub use press::Press;

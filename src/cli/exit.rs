@@ -23,6 +23,8 @@ pub enum Exit {
     Unknown,
     /// It could not be worked off three times, and was set aside.
     SetAside,
+    /// Nobody answered a drill in time.
+    Unanswered,
 }
 
 /// No daemon answers, and what can be done without one did not work either.
@@ -40,7 +42,8 @@ Exit codes:
   4  there is no such request, agent, person or input
   5  no daemon answers, and the command needs one
   6  the connection was cut: unknown whether it was received, or what became of it
-  7  it could not be worked off and was set aside; see `lazarus-gate inbox list`";
+  7  it could not be worked off and was set aside; see `lazarus-gate inbox list`
+  8  nobody answered a drill in time";
 
 impl Exit {
     /// The number.
@@ -54,6 +57,7 @@ impl Exit {
             Self::NoDaemon => 5,
             Self::Unknown => 6,
             Self::SetAside => 7,
+            Self::Unanswered => 8,
         }
     }
 
@@ -127,6 +131,7 @@ mod tests {
             Exit::NoDaemon,
             Exit::Unknown,
             Exit::SetAside,
+            Exit::Unanswered,
         ];
         for (expected, exit) in all.iter().enumerate() {
             assert_eq!(usize::from(exit.code()), expected);

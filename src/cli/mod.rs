@@ -24,6 +24,7 @@ pub mod check;
 mod completions;
 mod deny;
 mod doctor;
+mod drill;
 pub mod example_agent;
 mod explain;
 mod history;
@@ -86,7 +87,8 @@ Exit codes:
   4  there is no such request, agent, person or input
   5  no daemon answers, and the command needs one
   6  the connection was cut: unknown whether it was received, or what became of it
-  7  it could not be worked off and was set aside; see `lazarus-gate inbox list`";
+  7  it could not be worked off and was set aside; see `lazarus-gate inbox list`
+  8  nobody answered a drill in time";
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
@@ -101,6 +103,7 @@ enum Verb {
     Substitute(substitute::SubstituteArgs),
     Snooze(snooze::SnoozeArgs),
     Ask(ask::AskArgs),
+    Drill(drill::DrillArgs),
     Status(status::StatusArgs),
     History(history::HistoryArgs),
     Explain(explain::ExplainArgs),
@@ -176,6 +179,7 @@ fn run(world: &World, cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Substitute(args) => placed!(substitute, args),
         Verb::Snooze(args) => placed!(snooze, args),
         Verb::Ask(args) => placed!(ask, args),
+        Verb::Drill(args) => placed!(drill, args),
         Verb::Status(args) => placed!(status, args),
         Verb::History(args) => placed!(history, args),
         Verb::Explain(args) => placed!(explain, args),

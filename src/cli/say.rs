@@ -58,7 +58,8 @@ pub fn say(world: &World, place: &Place, line: &str, json: bool, alone: Alone) -
     }
 }
 
-fn answered(state: &CommandState, json: bool) -> anyhow::Result<Exit> {
+/// Prints the answer, and tells how that ends.
+pub(super) fn answered(state: &CommandState, json: bool) -> anyhow::Result<Exit> {
     // The client comes back with an answer or not at all.
     let Some(answer) = &state.answer else { return Ok(Exit::Unknown) };
     let exit = Exit::from(answer.outcome);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::ledger::{self, Entry};
-use super::{Gateway, speak, telegram};
+use super::{Gateway, drill, speak, telegram};
 use crate::approval::{Answer, AnswerKind, Command, InputId, PersonId, Said, Speaker, Target};
 use crate::incident::{self, Ballot, Event, Refusal, Vote};
 use crate::pool::{AgentName, Timestamp};
@@ -63,11 +63,11 @@ impl Heard {
         Self { evidence: false, ..Self::taken(text) }
     }
 
-    fn taken(text: String) -> Self {
+    pub(super) fn taken(text: String) -> Self {
         Self { answer: Answer { outcome: AnswerKind::Taken, text }, evidence: true, journal: None, plan: false }
     }
 
-    fn and_plans(self) -> Self {
+    pub(super) fn and_plans(self) -> Self {
         Self { plan: true, ..self }
     }
 
@@ -129,8 +129,12 @@ pub(super) async fn obey(
     let gateway = entry.gateway();
     let person = entry.people().who(&said.speaker).cloned();
     let owner = is_owner(gateway, &said.speaker);
-    // The owner of the store may stop things without being anybody: that only takes away.
-    let stops = matches!(command, Command::Hold { .. } | Command::Revoke { .. } | Command::RetryInput { .. });
+    // The owner of the store may stop things without being anybody: that only takes away. A drill
+    // does nothing.
+    let stops = matches!(
+        command,
+        Command::Hold { .. } | Command::Revoke { .. } | Command::RetryInput { .. } | Command::Drill { .. }
+    );
     let by = match (&person, owner && stops) {
         (Some(person), _) if person.approves.anything() || !is_for_all(&command) => person.id.to_string(),
         (_, true) => said.speaker.to_string(),
@@ -143,7 +147,7 @@ pub(super) async fn obey(
             return Ok(Heard::refused(row, &said.speaker, None, Why::Text, wording::stranger(&said.speaker)));
         }
     };
-    let speech = Speech { row, said, person: person.map(|person| person.id), by };
+    let speech = Speech { row, said, person: person.map(|person| person.id), by, owner };
     speech.act(tx, gateway, entry, command).await
 }
 
@@ -155,16 +159,20 @@ fn is_for_all(command: &Command) -> bool {
         | Command::Deny { .. }
         | Command::Substitute { .. }
         | Command::Snooze { .. }
-        | Command::Ask { .. } => false,
+        | Command::Ask { .. }
+        | Command::Drill { .. }
+        | Command::Here { .. } => false,
     }
 }
 
 /// Something said by somebody who counts.
-struct Speech<'a> {
-    row: &'a InputRow,
-    said: &'a Said,
-    person: Option<PersonId>,
-    by: String,
+pub(super) struct Speech<'a> {
+    pub(super) row: &'a InputRow,
+    pub(super) said: &'a Said,
+    pub(super) person: Option<PersonId>,
+    pub(super) by: String,
+    /// Whoever owns the store, or the machine.
+    pub(super) owner: bool,
 }
 
 impl Speech<'_> {
@@ -184,6 +192,8 @@ impl Speech<'_> {
             Command::Hold { reason } => self.hold(tx, gateway, entry, reason).await,
             Command::Release => self.release(tx, gateway, entry).await,
             Command::Revoke { person } => self.revoke(tx, gateway, entry, person).await,
+            Command::Drill { mission, for_ } => drill::start(tx, entry, self, mission, for_).await,
+            Command::Here { target } => drill::here(tx, entry, self, &target).await,
             Command::RetryInput { id } => self.retry(tx, entry, &id).await,
         }
     }
@@ -209,7 +219,7 @@ impl Speech<'_> {
         }
     }
 
-    fn stranger(&self) -> Heard {
+    pub(super) fn stranger(&self) -> Heard {
         let text = wording::stranger(&self.said.speaker);
         Heard::refused(self.row, &self.said.speaker, None, Why::Text, text)
     }
@@ -218,6 +228,10 @@ impl Speech<'_> {
         let (setting, now) = (entry.setting(), entry.now);
         let Some(by) = self.person.clone() else { return Ok(self.stranger()) };
         let Some((request, case)) = ledger::named(tx, target).await? else {
+            if let Some(drill) = drill::of(tx, target).await? {
+                let text = wording::only_a_drill(&drill);
+                return Ok(Heard::refused(self.row, &self.said.speaker, None, Why::Text, text));
+            }
             return Ok(self.replied(&Reply::NoSuchRequest { target: target.clone() }, &setting, now));
         };
         let agent = request.agent.clone();

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Gateway, inbox, ledger, speak};
+use super::{Gateway, drill, inbox, ledger, speak};
 use crate::incident::{self, Step};
 use crate::store::{self, StoreError, Tx};
 use crate::wording::Alarm;
@@ -71,6 +71,7 @@ async fn moved(tx: &mut Tx, gateway: &Arc<Gateway>, by_ms: i64, anchor: Anchor) 
             moved => moved?,
         }
     }
+    drill::move_ends(tx, by_ms).await?;
     store::inbox::move_waiting(tx, by_ms).await?;
     store::messages::move_due(tx, by_ms).await?;
     if anchor == Anchor::Now {

@@ -58,6 +58,11 @@ impl Entry {
         Ok(())
     }
 
+    /// Whether nothing may expire in this job.
+    pub fn expiry_waits(&self) -> bool {
+        self.expiry_waits
+    }
+
     /// Who counts, those left out whom the store has revoked.
     pub fn people(&self) -> &People {
         self.left.as_ref().unwrap_or(&self.in_force.people)

@@ -21,6 +21,7 @@ mod conclude;
 mod copies;
 pub mod deliver;
 mod desk;
+mod drill;
 mod hear;
 mod heartbeat;
 mod ids;

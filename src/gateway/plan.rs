@@ -1,4 +1,4 @@
-//! Plans every open case, opens one for each agent that has died, and lets requests expire.
+//! Plans every open case, opens one for each agent that has died, and lets requests and drills expire.
 //!
 //! Runs after each sweep, after each change, and when the next deadline of any case is reached. In
 //! slices, so that a fleet that died as a whole does not keep taps waiting.
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ledger::{self, Entry};
-use super::{Gateway, TaskName, inbox, jump, speak};
+use super::{Gateway, TaskName, drill, inbox, jump, speak};
 use crate::incident::Case;
 use crate::pool::{AgentName, Timestamp};
 use crate::store::{self, StoreError};
@@ -55,6 +55,7 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<Option<Timestamp>, StoreErro
         };
         next = [next, due].into_iter().flatten().min();
     }
+    next = [next, drill::expire(gateway).await?].into_iter().flatten().min();
     fail_point!("plan.after");
     if !all.is_empty() {
         gateway.bells.revive.notify_one();

@@ -28,8 +28,9 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<u64, StoreError> {
                 Box::pin(async move {
                     let inputs = store::inbox::purge(tx, before.0, slice).await?;
                     let codes = store::requests::purge_codes(tx, before.1, slice).await?;
+                    let drills = store::drills::purge(tx, before.1, slice).await?;
                     let notes = store::messages::purge(tx, before.2, slice).await?;
-                    Ok(inputs + codes + notes)
+                    Ok(inputs + codes + drills + notes)
                 })
             })
             .await?;

@@ -27,6 +27,7 @@ mod writer;
 
 pub mod agents;
 pub mod cases;
+pub mod drills;
 pub mod epochs;
 pub mod executions;
 pub mod generation;

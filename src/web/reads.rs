@@ -8,13 +8,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::desk::{Live, Shown};
-use crate::approval::{Answer, AnswerKind, ApprovalKey, Code, InputId, PersonId, Request, Speaker};
+use crate::approval::{Answer, AnswerKind, ApprovalKey, Code, Drill, InputId, PersonId, Request, Speaker};
 use crate::incident::{Execution, Incident};
 use crate::pool::{AgentName, Timestamp};
 use crate::store::agents::{self, Health};
 use crate::store::journal::{self, Filter, Head, Verified};
-use crate::store::{Read, Reader, StoreError, executions, inbox, incidents, messages, requests};
-use crate::wording::{self, CardFacts, IncidentView, LiveExecution, PendingView, Setting, StatusView};
+use crate::store::{Read, Reader, StoreError, drills, executions, inbox, incidents, messages, requests};
+use crate::wording::{self, CardFacts, DrillCopy, IncidentView, LiveExecution, PendingView, Setting, StatusView};
 
 /// Inputs that are listed at most: beyond, "many" is all that matters.
 const INPUTS_MAX: u32 = 1000;
@@ -143,6 +143,28 @@ pub async fn request(
     let answers = card.answers.iter().map(|answer| answer.command(request.code)).collect();
     let dossier = Dossier { request, incident, executions, answers };
     Ok(Some(Shown::new(card.to_text(), &dossier)))
+}
+
+/// One drill by the input that started it, and where it arrived when; none if there is no such drill.
+///
+/// # Errors
+/// As of the store.
+pub async fn drill(reader: &Reader, id: &str, setting: &Setting, now: Timestamp) -> Result<Option<Shown>, StoreError> {
+    let mut db = reader.read().await?;
+    let Some(row) = drills::load(&mut db, id).await? else { return Ok(None) };
+    let drill: Drill = body("drills", &row.id, &row.body)?;
+    let cards = messages::cards(&mut db, &row.id).await?.into_iter();
+    let copies: Vec<DrillCopy> = cards
+        .map(|card| DrillCopy {
+            given_up: card.state == messages::MessageState::Gone && card.sent_at.is_none(),
+            channel: card.channel,
+            target: card.target,
+            arrived_at: card.sent_at,
+        })
+        .collect();
+    let text = wording::drill_report(&drill, &copies, setting, now);
+    let took_ms = drill.took().map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    Ok(Some(Shown::new(text, &serde_json::json!({ "drill": drill, "took_ms": took_ms, "copies": copies }))))
 }
 
 /// Everything at one glance; `live` is what only the running daemon knows, none if there is none.

@@ -143,6 +143,7 @@ pub(super) fn router<D: Desk>(desk: Arc<D>, limits: &Limits) -> Router {
         .route("/v1/whoami", get(whoami::<D>))
         .route("/v1/pending", get(pending::<D>))
         .route("/v1/requests/{target}", get(request::<D>))
+        .route("/v1/drills/{id}", get(drill::<D>))
         .route("/v1/status", get(status::<D>))
         .route("/v1/history", get(history::<D>))
         .route("/v1/explain/{agent}", get(explain::<D>))
@@ -213,6 +214,11 @@ async fn pending<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>) ->
 async fn request<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>, Path(target): Path<String>) -> Answered {
     let desk = reading(&at, peer)?;
     shown(reads::request(desk.reader(), &target, desk.approval_ttl(), &desk.setting(), desk.now()).await)
+}
+
+async fn drill<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>, Path(id): Path<String>) -> Answered {
+    let desk = reading(&at, peer)?;
+    shown(reads::drill(desk.reader(), &id, &desk.setting(), desk.now()).await)
 }
 
 async fn status<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>) -> Answered {

@@ -47,6 +47,9 @@ fn in_words(agent: Option<&AgentName>, body: &Value, setting: &Setting, now: Tim
         let by = body.get("by").and_then(Value::as_str).map(|by| format!("{}: ", harmless(by, SHORT_MAX)));
         return Some(format!("{}{}", by.unwrap_or_default(), refusal(&refused, setting, now)));
     }
+    if is("drill") {
+        return super::drill::drill_line(body);
+    }
     None
 }
 

@@ -8,6 +8,7 @@
 //! * [`card()`]: a request, pending or closed, and how to answer it;
 //! * [`notice()`]: what people are told of an event;
 //! * [`answer_to`], [`refusal`], [`Reply`], [`stranger`], [`misunderstood`]: what a speaker is answered;
+//! * [`drill_text`], [`drill_report`]: a drill, and what became of it;
 //! * [`Alarm`]: what is wrong with the gateway itself;
 //! * [`explain()`], [`status_text`], [`pending_text`], [`journal_line`]: what is read on demand.
 
@@ -16,6 +17,7 @@ mod answer;
 mod card;
 mod chat;
 mod content;
+mod drill;
 mod explain;
 mod happened;
 mod html;
@@ -35,6 +37,10 @@ pub use answer::{Reply, answer_to, misunderstood, refusal, stranger};
 pub use card::{AnswerOption, Card, CardFacts, answers, card};
 pub use chat::{anonymous, forwarded, help, nothing_planned, page_line, unknown_button, via_bot, whoami};
 pub use content::{Button, Content};
+pub use drill::{
+    DrillCopy, NoDrill, drill_button, drill_here, drill_html, drill_over, drill_report, drill_started, drill_text, no_drill,
+    no_such_drill, only_a_drill,
+};
 pub use explain::{Explained, explain};
 pub use happened::happened;
 pub use html::{ANSWER_MAX, CHAT_MAX, escaped, pages, tap_answer, units};
