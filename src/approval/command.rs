@@ -270,8 +270,8 @@ fn drill(text: &str) -> Result<(Option<MissionName>, Duration), String> {
         // A mission may be called that, too; then nothing but its own time follows.
         ("for", rest) if !rest.is_empty() && !rest.starts_with("for ") => (None, text),
         _ => {
-            let mission = MissionName::new(word)
-                .map_err(|error| format!("'{}' is no mission's name: {error}", shown(word)))?;
+            let mission =
+                MissionName::new(word).map_err(|error| format!("'{}' is no mission's name: {error}", shown(word)))?;
             (Some(mission), rest)
         }
     };
@@ -391,10 +391,7 @@ mod tests {
             ("snooze 7K30X1", "it does not say for how long; the form is: snooze CODE 2h"),
             ("snooze 7K30X1 -2h", "'-2h' is no duration like 90m, 2h or 1d; the form is: snooze CODE 2h"),
             ("snooze 7K30X1 soon", "'soon' is no duration like 90m, 2h or 1d; the form is: snooze CODE 2h"),
-            (
-                "drill archive now",
-                "'now' is too much; the form is: drill [MISSION] [for 10m]",
-            ),
+            ("drill archive now", "'now' is too much; the form is: drill [MISSION] [for 10m]"),
             (
                 "drill archive for 2d",
                 "a drill waits for 1s at least and 24h at most; the form is: drill [MISSION] [for 10m]",

@@ -12,9 +12,7 @@ use super::Gateway;
 use super::hear::{Heard, Speech, Why};
 use super::ledger::{Entry, from_body};
 use super::speak::{self, Outlet, Priority};
-use crate::approval::{
-    Channel, Code, Command, Drill, DrillState, NotHere, Person, PersonId, Press, Target,
-};
+use crate::approval::{Channel, Code, Command, Drill, DrillState, NotHere, Person, PersonId, Press, Target};
 use crate::incident::Refusal;
 use crate::pool::{MissionName, Timestamp};
 use crate::store::drills::{DrillPhase, DrillRecord};
@@ -81,7 +79,8 @@ pub(super) async fn start(
     for outlet in &outlets {
         put(tx, entry, outlet, &drill).await?;
     }
-    let approvers: Vec<&PersonId> = entry.people().approvers_of(&drill.mission).map(|person: &Person| &person.id).collect();
+    let approvers: Vec<&PersonId> =
+        entry.people().approvers_of(&drill.mission).map(|person: &Person| &person.id).collect();
     Ok(Heard::taken(wording::drill_started(&drill, approvers, &setting, now)).and_plans())
 }
 
@@ -178,7 +177,8 @@ async fn over(tx: &mut Tx, entry: &Entry, drill: &Drill, kind: &str, body: Value
         if row.channel == Channel::Terminal.key() {
             let outlet = Outlet { channel: Channel::Terminal, target: row.target };
             let about = Some(drill.id.clone());
-            let told = speak::message(entry.id(), &outlet, MessageKind::Note, about, Priority::Answer, &content, entry.now);
+            let told =
+                speak::message(entry.id(), &outlet, MessageKind::Note, about, Priority::Answer, &content, entry.now);
             store::messages::insert(tx, &[told]).await?;
         } else {
             let (body, priority) = (json!(content).to_string(), Priority::Decision.number());

@@ -29,8 +29,10 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<u64, StoreError> {
                     let inputs = store::inbox::purge(tx, before.0, slice).await?;
                     let codes = store::requests::purge_codes(tx, before.1, slice).await?;
                     let drills = store::drills::purge(tx, before.1, slice).await?;
+                    let tokens = store::tokens::purge(tx, before.1, slice).await?;
                     let notes = store::messages::purge(tx, before.2, slice).await?;
-                    Ok(inputs + codes + drills + notes)
+                    let pages = store::messages::purge_pages(tx, before.2, slice).await?;
+                    Ok(inputs + codes + drills + tokens + notes + pages)
                 })
             })
             .await?;

@@ -353,3 +353,13 @@ pub async fn purge(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, St
              ORDER BY created_at LIMIT $2)");
     tx.execute(delete.bind(before.as_millis()).bind(i64::from(limit))).await
 }
+
+/// Deletes up to `limit` long answers that were sent before `before`, once their edits have gone; tells how many.
+pub async fn purge_pages(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let delete = sql("DELETE FROM messages WHERE id IN (
+             SELECT page.id FROM messages page
+             WHERE page.about IS NULL AND page.kind = 'card' AND page.state <> 'due' AND page.created_at < $1
+                 AND NOT EXISTS (SELECT 1 FROM messages edit WHERE edit.copy = page.id)
+             ORDER BY page.created_at LIMIT $2)");
+    tx.execute(delete.bind(before.as_millis()).bind(i64::from(limit))).await
+}

@@ -18,7 +18,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 ];
 
 fn migrator() -> Migrator {
-    let migrations = MIGRATIONS.iter().map(|&(version, name, text)| {
+    migrator_of(MIGRATIONS)
+}
+
+fn migrator_of(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migrations = migrations.iter().map(|&(version, name, text)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     });
     Migrator::with_migrations(migrations.collect())
@@ -33,6 +37,16 @@ pub fn newest_version() -> i64 {
 pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     compare(&applied(connection).await?, path)?;
     migrator().run_direct(None, connection, false).await.map_err(|source| match source {
+        MigrateError::Execute(error) => error.into(),
+        source => StoreError::Migration { path: path.to_owned(), source },
+    })
+}
+
+/// As a release that knew only the first `count` migrations would have left it.
+#[cfg(test)]
+pub(super) async fn migrate_to(connection: &mut SqliteConnection, path: &Path, count: usize) -> Result<(), StoreError> {
+    let known = MIGRATIONS.get(..count).unwrap_or(MIGRATIONS);
+    migrator_of(known).run_direct(None, connection, false).await.map_err(|source| match source {
         MigrateError::Execute(error) => error.into(),
         source => StoreError::Migration { path: path.to_owned(), source },
     })

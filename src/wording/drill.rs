@@ -138,7 +138,9 @@ pub(super) fn drill_line(body: &Value) -> Option<String> {
     let what = body.get("drill")?.as_str()?;
     let field = |name: &str| harmless(body.get(name).and_then(Value::as_str).unwrap_or("?"), REASON_MAX);
     Some(match what {
-        "started" => format!("drill {} for the mission '{}' started by {}", field("code"), field("mission"), field("by")),
+        "started" => {
+            format!("drill {} for the mission '{}' started by {}", field("code"), field("mission"), field("by"))
+        }
         "answered" => {
             let took = body.get("took_ms").and_then(Value::as_u64).map(std::time::Duration::from_millis);
             let took = took.map_or_else(|| "?".to_owned(), human);

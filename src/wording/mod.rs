@@ -38,8 +38,8 @@ pub use card::{AnswerOption, Card, CardFacts, answers, card};
 pub use chat::{anonymous, forwarded, help, nothing_planned, page_line, unknown_button, via_bot, whoami};
 pub use content::{Button, Content};
 pub use drill::{
-    DrillCopy, NoDrill, drill_button, drill_here, drill_html, drill_over, drill_report, drill_started, drill_text, no_drill,
-    no_such_drill, only_a_drill,
+    DrillCopy, NoDrill, drill_button, drill_here, drill_html, drill_over, drill_report, drill_started, drill_text,
+    no_drill, no_such_drill, only_a_drill,
 };
 pub use explain::{Explained, explain};
 pub use happened::happened;

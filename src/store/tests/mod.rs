@@ -1,6 +1,7 @@
 //! The contract of the store, told to a real file.
 
 mod aggregates;
+mod copies;
 mod inbox;
 mod journal;
 mod messages;

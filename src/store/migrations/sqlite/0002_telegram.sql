@@ -26,6 +26,7 @@ ALTER TABLE messages_with_answers RENAME TO messages;
 CREATE INDEX messages_due ON messages (channel, priority, created_at) WHERE state = 'due';
 CREATE UNIQUE INDEX messages_one_due_edit ON messages (copy) WHERE state = 'due' AND copy IS NOT NULL;
 CREATE INDEX messages_over ON messages (created_at) WHERE state <> 'due' AND kind <> 'card';
+CREATE INDEX messages_pages ON messages (created_at) WHERE kind = 'card' AND about IS NULL;
 CREATE INDEX messages_copy ON messages (copy) WHERE copy IS NOT NULL;
 CREATE INDEX messages_about ON messages (about) WHERE about IS NOT NULL;
 

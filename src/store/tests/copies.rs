@@ -1,0 +1,128 @@
+use sqlx::ConnectOptions as _;
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnectOptions;
+
+use super::super::messages::{self, MessageKind, MessageState, NewMessage};
+use super::super::row::sql;
+use super::super::schema;
+use super::super::tokens::{self, NewToken};
+use super::*;
+
+fn card(id: &str, about: Option<&str>) -> NewMessage {
+    NewMessage {
+        id: id.into(),
+        channel: "telegram".into(),
+        target: "-100/3".into(),
+        about: about.map(str::to_owned),
+        kind: MessageKind::Card,
+        priority: 1,
+        created_at: at(1),
+        body: "\"first\"".into(),
+    }
+}
+
+fn token(name: &str) -> NewToken {
+    NewToken { token: name.into(), press: format!("\"{name}\"") }
+}
+
+async fn with_a_copy(place: &Place) -> Store {
+    let store = place.open().await;
+    job!(store, |tx| {
+        open_incident(tx, "i1", "ada").await?;
+        messages::insert(tx, &[card("copy", Some("r1"))]).await?;
+        tokens::insert(tx, "copy", &[token("yes"), token("no")], at(1)).await
+    })
+    .unwrap();
+    store
+}
+
+#[tokio::test]
+async fn a_token_is_found_with_the_chat_of_its_copy() {
+    let place = Place::new();
+    let store = with_a_copy(&place).await;
+    let read = &mut store.read().await.unwrap();
+    let found = tokens::load(read, "yes").await.unwrap().unwrap();
+    assert_eq!((found.copy.as_str(), found.target.as_str(), found.press.as_str()), ("copy", "-100/3", "\"yes\""));
+    assert!(tokens::load(read, "other").await.unwrap().is_none());
+    assert_eq!(tokens::of_copy(read, "copy").await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_copy_may_be_known_by_several_ids() {
+    let place = Place::new();
+    let store = with_a_copy(&place).await;
+    for (id, new) in [("7", true), ("8", true), ("7", false)] {
+        assert_eq!(job!(store, |tx| tokens::learn(tx, "telegram", "-100/3", id, "copy").await).unwrap(), new, "{id}");
+    }
+    let read = &mut store.read().await.unwrap();
+    assert_eq!(tokens::remote_ids(read, "copy").await.unwrap(), ["7", "8"]);
+    assert_eq!(tokens::copy_of(read, "telegram", "-100/3", "8").await.unwrap().as_deref(), Some("copy"));
+    assert_eq!(tokens::copy_of(read, "telegram", "-200", "8").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_group_that_moved_takes_what_is_due_along() {
+    let place = Place::new();
+    let store = with_a_copy(&place).await;
+    job!(store, |tx| messages::move_target(tx, "telegram", "-100/3", "-1005/3").await).unwrap();
+    let read = &mut store.read().await.unwrap();
+    let moved = messages::load(read, "copy").await.unwrap().unwrap();
+    assert_eq!((moved.target.as_str(), moved.state), ("-1005/3", MessageState::Due));
+    assert_eq!(tokens::load(read, "yes").await.unwrap().unwrap().target, "-1005/3");
+}
+
+#[tokio::test]
+async fn tokens_go_some_time_after_their_request_and_pages_after_they_were_read() {
+    let place = Place::new();
+    let store = with_a_copy(&place).await;
+    job!(store, |tx| {
+        let new = requests::NewRequest {
+            id: "r1",
+            incident_id: "i1",
+            agent: &agent("ada"),
+            mission: &mission("forge"),
+            approval_key: "ada:forge:1",
+            key_second: 1,
+            code: "7K3QXM",
+            created_at: at(1),
+            body: &serde_json::json!({"v": 1}),
+        };
+        requests::insert(tx, new).await?;
+        messages::insert(tx, &[card("page", None)]).await?;
+        tokens::insert(tx, "page", &[token("next")], at(1)).await
+    })
+    .unwrap();
+    assert_eq!(job!(store, |tx| tokens::purge(tx, at(50), 500).await).unwrap(), 1, "the request is still pending");
+    assert_eq!(job!(store, |tx| messages::purge_pages(tx, at(50), 500).await).unwrap(), 0, "it was not sent yet");
+    let due = messages::due(&mut store.read().await.unwrap(), "telegram", at(9), 9).await.unwrap();
+    let page = due.into_iter().find(|row| row.id == "page").unwrap();
+    job!(store, |tx| messages::sent(tx, &page, Some("9"), at(10), "unused").await).unwrap();
+    assert_eq!(job!(store, |tx| messages::purge_pages(tx, at(50), 500).await).unwrap(), 1);
+    let read = &mut store.read().await.unwrap();
+    assert!(messages::load(read, "copy").await.unwrap().is_some(), "a request's card stays");
+}
+
+#[tokio::test]
+async fn messages_of_the_first_schema_are_kept() {
+    let place = Place::new();
+    std::fs::create_dir(place.file().parent().unwrap()).unwrap();
+    let options = SqliteConnectOptions::new().filename(place.file()).create_if_missing(true).foreign_keys(true);
+    let mut db = options.connect().await.unwrap();
+    schema::migrate_to(&mut db, &place.file(), 1).await.unwrap();
+    for insert in [
+        "INSERT INTO messages (id, channel, target, kind, priority, created_at, state, attempts, next_at, remote_id, body)
+             VALUES ('card', 'terminal', '', 'card', 0, 1, 'sent', 0, 1, '5', '{}')",
+        "INSERT INTO messages (id, channel, target, copy, kind, priority, created_at, state, attempts, next_at, body)
+             VALUES ('edit', 'terminal', '', 'card', 'edit', 0, 0, 'due', 0, 1, '{}')",
+    ] {
+        sql(insert).execute(&mut db).await.unwrap();
+    }
+    schema::migrate(&mut db, &place.file()).await.unwrap();
+    let kept = sql("SELECT id FROM messages").fetch_all(&mut db).await.unwrap().len();
+    assert_eq!(kept, 2);
+    assert!(
+        sql("DELETE FROM messages WHERE id = 'card'").execute(&mut db).await.is_err(),
+        "the edit still refers to it"
+    );
+    db.close().await.unwrap();
+}
