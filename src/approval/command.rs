@@ -290,7 +290,9 @@ fn drill(text: &str) -> Result<(Option<MissionName>, Duration), String> {
 fn reason(text: &str) -> Option<String> {
     let (word, rest) = split_word(text);
     let text = if word.eq_ignore_ascii_case("because") { rest } else { text.trim() };
-    let kept: String = text.chars().filter(|c| !c.is_control()).take(REASON_MAX).collect();
+    // Who writes two lines means two words.
+    let lines = text.chars().map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c });
+    let kept: String = lines.filter(|c| !c.is_control()).take(REASON_MAX).collect();
     if kept.is_empty() { None } else { Some(kept) }
 }
 
@@ -358,6 +360,10 @@ mod tests {
             ("approve AAAAA2", Command::Approve { target: by_code("AAAAA2") }),
             ("here", Command::Here { target: by_code("7K30X1") }),
             ("deny please", Command::Deny { target: by_code("7K30X1"), reason: Some("please".into()) }),
+            (
+                "deny it is\nbeing moved",
+                Command::Deny { target: by_code("7K30X1"), reason: Some("it is being moved".into()) },
+            ),
             ("deny because no", Command::Deny { target: by_code("7K30X1"), reason: Some("no".into()) }),
             ("snooze 2h", Command::Snooze { target: by_code("7K30X1"), for_: Duration::from_secs(7200) }),
             (

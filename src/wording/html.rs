@@ -8,6 +8,10 @@ use super::card::{AnswerOption, Card};
 pub const CHAT_MAX: usize = 3500;
 /// Substitutes that get a button; the others can be typed.
 const SUBSTITUTES_MAX: usize = 3;
+/// Names of further substitutes that stand on a card; `explain` has them all.
+const NAMED_MAX: usize = 10;
+/// What a banner above the card and the words between its parts may take, in UTF-16 units.
+const AROUND_MAX: usize = 320;
 /// Longest answer to a tap, in UTF-16 units.
 pub const ANSWER_MAX: usize = 200;
 /// Longest label of a button, in characters.
@@ -37,7 +41,7 @@ impl Card {
     /// The card with markup, for one chat message.
     pub fn to_html(&self) -> String {
         let hint = (!self.answers.is_empty()).then(|| hint(self));
-        let fixed = units(&self.title) + units(&self.footer) + hint.as_deref().map_or(0, units) + 120;
+        let fixed = units(&self.title) + units(&self.footer) + hint.as_deref().map_or(0, units) + AROUND_MAX;
         let mut left = CHAT_MAX.saturating_sub(fixed);
         let mut fits = |line: &String| {
             let needed = units(line) + 1;
@@ -94,16 +98,15 @@ impl Card {
 
 /// How to answer by word; the buttons say the rest.
 fn hint(card: &Card) -> String {
-    let more = card.answers.iter().filter(|answer| matches!(answer, AnswerOption::Substitute(_))).count();
-    let others = match more.checked_sub(SUBSTITUTES_MAX) {
-        Some(1..) => {
-            let names = card.answers.iter().filter_map(|answer| match answer {
-                AnswerOption::Substitute(agent) => Some(agent.to_string()),
-                AnswerOption::Approve | AnswerOption::Deny | AnswerOption::Snooze(_) => None,
-            });
-            format!(" More substitutes: {}.", names.skip(SUBSTITUTES_MAX).collect::<Vec<_>>().join(", "))
-        }
-        Some(0) | None => String::new(),
+    let names = card.answers.iter().filter_map(|answer| match answer {
+        AnswerOption::Substitute(agent) => Some(agent.as_str()),
+        AnswerOption::Approve | AnswerOption::Deny | AnswerOption::Snooze(_) => None,
+    });
+    let more: Vec<&str> = names.skip(SUBSTITUTES_MAX).collect();
+    let others = match (more.len(), more.len().saturating_sub(NAMED_MAX)) {
+        (0, _) => String::new(),
+        (_, 0) => format!(" More substitutes: {}.", more.join(", ")),
+        (_, unnamed) => format!(" More substitutes: {} and {unnamed} others.", more[..NAMED_MAX].join(", ")),
     };
     format!("Or reply to this message, for example: deny because …{others}")
 }

@@ -35,6 +35,8 @@ const CONFLICT_AGAIN: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So many messages of strangers a minute are heard: they get an answer, and a flood of them gets none.
 const STRANGERS: u32 = 30;
+/// So many taps of strangers a minute are answered, and refused in the journal, which keeps them for ever.
+const STRANGE_THUMBS: u32 = 100;
 
 /// Polls until the channel is stopped, or the daemon.
 pub async fn run(gateway: &Arc<Gateway>, api: Api, me: Me) {
@@ -49,7 +51,8 @@ pub async fn run(gateway: &Arc<Gateway>, api: Api, me: Me) {
         told: false,
         conflicts: 0,
         wait: AGAIN,
-        strangers: (gateway.clock.now(), 0),
+        strangers: Door { minute: gateway.clock.now(), came: 0 },
+        strange_thumbs: Door { minute: gateway.clock.now(), came: 0 },
     };
     while !gateway.bells.is_stopping() && !gateway.telegram.is_stopped() {
         let poll = match intake.next_poll().await {
@@ -94,8 +97,10 @@ struct Intake<'g> {
     told: bool,
     conflicts: u32,
     wait: Duration,
-    /// The minute, and how many strangers were heard in it.
-    strangers: (Timestamp, u32),
+    /// Strangers who wrote.
+    strangers: Door,
+    /// Strangers who tapped.
+    strange_thumbs: Door,
 }
 
 impl Intake<'_> {
@@ -231,11 +236,14 @@ impl Intake<'_> {
         }
     }
 
-    /// The id under which an update is kept, if it is for us. Every tap is: whoever tapped watches a
-    /// spinner. Of messages, only commands and replies to us; chatter leaves nothing.
+    /// The id under which an update is kept, if it is for us. Every tap is, but for a flood of
+    /// strangers' ones: whoever tapped watches a spinner. Of messages, only commands and replies to us; chatter leaves nothing.
     fn addressed(&mut self, raw: &Value, number: i64) -> Option<String> {
         match Update::read(raw, self.me.id) {
-            Update::Tap(tap) => Some(format!("{SOURCE}:tap:{}", tap.id)),
+            Update::Tap(tap) => {
+                let heard = self.is_known(tap.from) || self.hears_a_strange_thumb();
+                heard.then(|| format!("{SOURCE}:tap:{}", tap.id))
+            }
             Update::Message(message) => {
                 let is_command = command_for(&message.text, &self.me.username).is_some();
                 if !is_command && (message.replies_to.is_none() || message.text.is_empty()) {
@@ -272,10 +280,28 @@ impl Intake<'_> {
 
     fn hears_a_stranger(&mut self) -> bool {
         let now = self.gateway.clock.now();
-        if now.since(self.strangers.0) >= Duration::from_secs(60) {
-            self.strangers = (now, 0);
+        self.strangers.let_in(now, STRANGERS)
+    }
+
+    fn hears_a_strange_thumb(&mut self) -> bool {
+        let now = self.gateway.clock.now();
+        self.strange_thumbs.let_in(now, STRANGE_THUMBS)
+    }
+}
+
+/// Those who came within a minute.
+struct Door {
+    minute: Timestamp,
+    came: u32,
+}
+
+impl Door {
+    /// Whether one more of at most so many a minute comes in.
+    fn let_in(&mut self, now: Timestamp, at_most: u32) -> bool {
+        if now.since(self.minute) >= Duration::from_secs(60) || now < self.minute {
+            *self = Self { minute: now, came: 0 };
         }
-        self.strangers.1 += 1;
-        self.strangers.1 <= STRANGERS
+        self.came = self.came.saturating_add(1);
+        self.came <= at_most
     }
 }

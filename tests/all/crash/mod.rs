@@ -12,6 +12,7 @@ mod poison;
 mod random;
 mod restored;
 mod shims;
+mod telegram;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,7 +54,7 @@ fn in_turn<T>(story: impl FnOnce() -> T) -> T {
 }
 
 /// Plays every job, several at once; panics with the names of those that failed.
-fn play_all<J: std::fmt::Debug + Sync, T: Send>(jobs: &[J], play: impl Fn(&J) -> T + Sync) -> Vec<T> {
+pub fn play_all<J: std::fmt::Debug + Sync, T: Send>(jobs: &[J], play: impl Fn(&J) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let (played, failed) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {

@@ -4,10 +4,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use lazarus_gate::store::{OpenOptions, Store, inbox};
 use serde_json::json;
 
 use crate::bot_api::{BotApi, CallbackId, Message};
-use crate::world::World;
+use crate::world::{Restart, World};
 
 /// Who may decide everything; also at the command line.
 pub const KIM: i64 = 1001;
@@ -49,6 +50,16 @@ impl Room {
         Self { world, api }
     }
 
+    /// The same; bob can take over for ada, and is told by a command.
+    pub fn with_a_substitute(names: &[&str]) -> Self {
+        Self::with_agents(names).but(|world, _| {
+            world.policy["substitutions"] = json!({"ada": ["bob"]});
+            let script = world.path("restart.sh").display().to_string();
+            world.gate["substitute"] = json!({"run": ["/bin/sh", script, "{agent}"], "timeout": "60s"});
+            world.restart_command(Restart::ChangesNothing);
+        })
+    }
+
     /// Changes something before the start.
     pub fn but(mut self, change: impl FnOnce(&mut World, &BotApi)) -> Self {
         change(&mut self.world, &self.api);
@@ -75,6 +86,35 @@ impl Room {
     /// Kim presses a button of a card.
     pub fn kim_taps(&self, card: &Message, button: &str) -> CallbackId {
         self.api.tap(OPS, card.id, button, KIM)
+    }
+
+    /// Waits for a message in the chat that says this.
+    pub fn until_said(&self, text: &str) -> Message {
+        self.api.wait_message(OPS, |message| message.text.contains(text))
+    }
+
+    /// Stops the daemon.
+    pub fn stop(&mut self) {
+        let ended = self.world.stop();
+        assert!(ended.success(), "the daemon ended with {ended}");
+    }
+
+    /// While the daemon is stopped: its store believes that Telegram was last heard of so much earlier.
+    pub fn was_silent_for(&self, time: Duration) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let store = Store::open(&self.world.store(), OpenOptions::default()).await.expect("the store");
+            let seen = {
+                let mut read = store.read().await.expect("a read");
+                inbox::offset(&mut read, "telegram.seen").await.expect("an offset").expect("it was polled")
+            };
+            let ms = i64::try_from(time.as_millis()).expect("a time");
+            let earlier = (seen.parse::<i64>().expect("a moment") - ms).to_string();
+            let write =
+                store.write(move |tx| Box::pin(async move { inbox::set_offset(tx, "telegram.seen", &earlier).await }));
+            write.await.expect("it is kept");
+            store.close().await.expect("it closes");
+        });
     }
 
     /// Waits until a card says this.

@@ -280,6 +280,12 @@ impl World {
         });
     }
 
+    /// Whether a daemon of this world has seen `name` healthy.
+    pub fn was_seen(&self, name: &str) -> bool {
+        let rows = self.read(async |read| agents_on_record::load(read).await).unwrap_or_default();
+        rows.iter().any(|row| row.agent.as_str() == name && row.last_healthy_at.is_some())
+    }
+
     /// The running daemon.
     pub fn daemon(&mut self) -> &mut Daemon {
         self.daemon.as_mut().expect("a daemon runs")
