@@ -96,6 +96,11 @@ impl Daemon {
         }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A line of its `/proc/PID/status` in KiB: `VmHWM`, `VmRSS`.
     pub fn memory_kib(&self, line: &str) -> u64 {
         memory_kib(self.child.id(), line)
@@ -114,6 +119,15 @@ pub fn memory_kib(pid: u32, line: &str) -> u64 {
     let status = text(Path::new(&format!("/proc/{pid}/status")));
     let found = status.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(':'));
     found.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
+
+/// The time that a process has spent on processors, in milliseconds, to the hundredth of a second.
+pub fn cpu_ms(pid: u32) -> f64 {
+    let stat = text(Path::new(&format!("/proc/{pid}/stat")));
+    // The name of the program, in brackets, may hold anything.
+    let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+    let ticks = after.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
+    ticks.sum::<f64>() * 10.0
 }
 
 /// A file, or nothing.
