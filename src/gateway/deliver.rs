@@ -3,12 +3,13 @@
 //!
 //! Each target gets its messages one after the other, in their order; targets do not wait for each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::future::OptionFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -35,7 +36,7 @@ type Group = (String, Vec<MessageRow>);
 
 /// What waits to be sent on `channel` now, target by target, the most urgent first; none for `busy` targets,
 /// and none for targets that are to be left alone for now: what came later must not overtake.
-async fn waiting(gateway: &Gateway, channel: &str, busy: &BTreeSet<String>) -> Result<Vec<Group>, StoreError> {
+async fn waiting(gateway: &Gateway, channel: &str, busy: BTreeSet<String>) -> Result<Vec<Group>, StoreError> {
     let now = gateway.clock.now();
     let (rows, held) = {
         let mut read = gateway.store.read().await?;
@@ -121,28 +122,43 @@ async fn deliver(gateway: &Gateway, channel: &dyn Channel, row: &MessageRow) -> 
 
 /// Sends what is due on `channel` until nothing more can be sent now; tells how many messages. Whatever
 /// becomes due meanwhile goes along, `rung` by its bell: one target that does not answer keeps none waiting.
+///
+/// Nothing is awaited beside the sends that does not let them go on: one of them may hold the very
+/// connection to the store that is waited for.
 pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel, rung: &Notify) -> Result<usize, StoreError> {
     let mut sent = 0;
     if !is_on(gateway, channel.name()) {
         return Ok(sent);
     }
-    let mut backlog = waiting(gateway, channel.name(), &BTreeSet::new()).await?.into_iter();
+    let look = |not_now: BTreeSet<String>| waiting(gateway, channel.name(), not_now).boxed();
+    let mut looking = Some(look(BTreeSet::new()));
+    let mut look_again = false;
+    let mut looked = Instant::now();
+    let mut backlog: VecDeque<Group> = VecDeque::new();
     let mut busy = BTreeSet::new();
     let mut stuck = BTreeSet::new();
     let mut running = FuturesUnordered::new();
-    let mut looked = Instant::now();
     loop {
         while running.len() < TARGETS
-            && let Some(group) = backlog.next()
+            && let Some(group) = backlog.pop_front()
         {
             busy.insert(group.0.clone());
             running.push(send(gateway, channel, group));
         }
-        let look = tokio::select! {
-            // An end first: it makes room.
+        if look_again && looking.is_none() && (running.is_empty() || looked.elapsed() >= BREATH) {
+            look_again = false;
+            looked = Instant::now();
+            // What is left of the last look is found again, behind what is more urgent by now; nothing of it
+            // is begun meanwhile, or it would be found although it has just been sent.
+            backlog.clear();
+            looking = Some(look(busy.union(&stuck).cloned().collect()));
+        }
+        if looking.is_none() && running.is_empty() {
+            return Ok(sent);
+        }
+        tokio::select! {
             biased;
-            ended = running.next() => {
-                let Some((target, marked)) = ended else { return Ok(sent) };
+            Some((target, marked)) = running.next(), if !running.is_empty() => {
                 busy.remove(&target);
                 let marked = marked?;
                 sent += marked.sent;
@@ -152,17 +168,14 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel, rung: &Notify) 
                 if marked.stuck {
                     stuck.insert(target);
                 }
-                backlog.len() == 0 && (running.is_empty() || looked.elapsed() > BREATH)
+                look_again |= backlog.is_empty();
             }
-            () = rung.notified() => {
-                tokio::time::sleep_until(looked + BREATH).await;
-                true
+            found = OptionFuture::from(looking.as_mut()), if looking.is_some() => {
+                looking = None;
+                backlog = found.transpose()?.unwrap_or_default().into();
             }
-        };
-        if look {
-            looked = Instant::now();
-            let not_now: BTreeSet<String> = busy.union(&stuck).cloned().collect();
-            backlog = waiting(gateway, channel.name(), &not_now).await?.into_iter();
+            () = rung.notified() => look_again = true,
+            () = tokio::time::sleep_until(looked + BREATH), if look_again && looking.is_none() => {}
         }
     }
 }

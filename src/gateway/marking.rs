@@ -113,7 +113,7 @@ async fn mark_all(
                 marked.stuck = true;
             }
             Delivery::Moved { to } => {
-                telegram::follow(tx, &entry, &row.target, &to).await?;
+                telegram::follow(tx, &entry, &row, &to).await?;
                 marked.stuck = true;
             }
             Delivery::Lost { why } => {

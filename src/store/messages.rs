@@ -334,14 +334,11 @@ pub async fn forget_copy(tx: &mut Tx, copy: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The other side calls `from` by another name now: what is due goes there, and what was sent is there no
-/// longer to be edited.
+/// The other side calls `from` by another name now: what is due goes there. Cards that were sent stay where
+/// they are, and so do the edits of them.
 pub async fn move_target(tx: &mut Tx, channel: &str, from: &str, to: &str) -> Result<(), StoreError> {
-    let edits = sql("UPDATE messages SET state = 'gone'
-         WHERE channel = $1 AND target = $2 AND ((state = 'due' AND kind = 'edit') OR (state = 'sent' AND kind = 'card'))");
-    tx.execute(edits.bind(channel.to_owned()).bind(from.to_owned())).await?;
     let due = sql("UPDATE messages SET target = $3, next_at = created_at
-         WHERE channel = $1 AND target = $2 AND state = 'due'");
+         WHERE channel = $1 AND target = $2 AND state = 'due' AND kind <> 'edit'");
     tx.execute(due.bind(channel.to_owned()).bind(from.to_owned()).bind(to.to_owned())).await?;
     Ok(())
 }

@@ -47,6 +47,7 @@ pub async fn run(gateway: &Arc<Gateway>, api: Api, me: Me) {
         answered: None,
         remembered: None,
         dropped: None,
+        up: false,
         failing_since: None,
         told: false,
         conflicts: 0,
@@ -92,6 +93,8 @@ struct Intake<'g> {
     remembered: Option<Timestamp>,
     /// Between these, taps may have been dropped; people are told as soon as all others are here.
     dropped: Option<(Timestamp, Timestamp)>,
+    /// The last poll was answered.
+    up: bool,
     failing_since: Option<Timestamp>,
     /// The others have heard of it.
     told: bool,
@@ -130,6 +133,11 @@ impl Intake<'_> {
             self.failed(Fault::Unreadable { status: 200 }).await;
             return Ok(());
         };
+        if !self.up {
+            // Before the first of what waited there is read: nobody may come too late for our sake.
+            outage::back(self.gateway, self.gateway.clock.now()).await?;
+            self.up = true;
+        }
         let now = self.gateway.clock.now();
         let mut inputs = Vec::new();
         let mut last: Option<i64> = None;
@@ -170,7 +178,7 @@ impl Intake<'_> {
 
     /// The poll was answered.
     async fn came_through(&mut self, now: Timestamp, drained: bool) -> Result<(), StoreError> {
-        let was_failing = self.failing_since.take().is_some();
+        self.failing_since = None;
         self.conflicts = 0;
         self.wait = AGAIN;
         self.told = false;
@@ -181,9 +189,6 @@ impl Intake<'_> {
             None => self.seen_before.map(|seen| now.since(seen)),
         };
         self.dropped = self.dropped.or_else(|| silent.and_then(|silent| outage::dropped(silent, now)));
-        if was_failing {
-            outage::back(self.gateway, now).await?;
-        }
         if drained && self.gateway.telegram.caught_up() {
             self.gateway.bells.plan.notify_one();
         }
@@ -201,6 +206,7 @@ impl Intake<'_> {
     async fn failed(&mut self, fault: Fault) {
         let now = self.gateway.clock.now();
         let since = *self.failing_since.get_or_insert(now);
+        self.up = false;
         self.gateway.telegram.behind(now);
         let why = fault.to_string();
         tracing::warn!(why, "Telegram could not be polled");

@@ -14,6 +14,7 @@ use crate::gateway::ledger::{self, Entry};
 use crate::gateway::speak::{self, Outlet};
 use crate::gateway::{Gateway, copies};
 use crate::pool::{IncidentId, Timestamp};
+use crate::store::messages::MessageRow;
 use crate::store::{self, StoreError, Tx};
 use crate::wording::{self, Alarm, CardFacts};
 
@@ -57,10 +58,13 @@ pub fn name_of(gateway: &Gateway, target: &str) -> String {
 }
 
 /// A message was refused because its chat has moved. Whatever the configuration says of that chat, the
-/// message follows it.
-pub async fn follow(tx: &mut Tx, entry: &Entry, from: &str, to: &str) -> Result<(), StoreError> {
-    moved(tx, entry, from, to).await?;
-    store::messages::move_target(tx, SOURCE, from, to).await
+/// message follows it; a card does not, and is given up there.
+pub async fn follow(tx: &mut Tx, entry: &Entry, row: &MessageRow, to: &str) -> Result<(), StoreError> {
+    moved(tx, entry, &row.target, to).await?;
+    match &row.copy {
+        Some(copy) => store::messages::forget_copy(tx, copy).await,
+        None => store::messages::move_target(tx, SOURCE, &row.target, to).await,
+    }
 }
 
 /// The group of the target `from` is now the supergroup of the target `to`. Believed only for a chat of

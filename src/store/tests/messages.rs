@@ -44,7 +44,11 @@ async fn messages_go_out_by_priority_and_age_when_their_time_has_come() {
     assert_eq!(job!(store, |tx| messages::postpone(tx, "telegram", "-100", at(30)).await).unwrap(), 3);
     assert!(due(&store, 29).await.is_empty());
     let next = messages::next_due(&mut store.read().await.unwrap(), "telegram").await.unwrap();
-    assert_eq!(next, Some(at(90)), "what came later for a target waits for what came before");
+    assert_eq!(next, Some(at(90)), "the target waits for the last of its messages that has to");
+    for (now, expected) in [(89, true), (90, false)] {
+        let held = messages::held(&mut store.read().await.unwrap(), "telegram", at(now)).await.unwrap();
+        assert_eq!(held.contains("-100"), expected, "at {now}");
+    }
     assert_eq!(messages::next_due(&mut store.read().await.unwrap(), "nostr").await.unwrap(), None);
     assert_eq!(messages::count_due(&mut store.read().await.unwrap()).await.unwrap(), 4);
     let edit = message("e", MessageKind::Edit, 1, 1);

@@ -11,7 +11,7 @@ use super::*;
 use crate::approval::{Misunderstood, Speaker};
 use crate::incident::{Event, Next};
 
-fn hostile() -> impl Strategy<Value = String> {
+pub(super) fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "[ -~]{0,12}",
         "\\PC{0,6}",

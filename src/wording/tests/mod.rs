@@ -4,6 +4,7 @@
 mod alarms;
 mod answers;
 mod cards;
+mod chats;
 mod hostile;
 mod notices;
 mod read;

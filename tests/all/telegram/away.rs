@@ -73,7 +73,11 @@ fn nothing_is_said_of_lost_taps_after_a_short_while() {
 #[test]
 fn nothing_expires_while_telegram_cannot_be_heard() {
     let mut room = Room::with_agents(&["ada"]);
-    room = room.but(|world, _| world.gate["timing"]["approval_ttl"] = json!("4s")).start();
+    room = room.but(|world, _| {
+        world.gate["timing"]["approval_ttl"] = json!("4s");
+        world.gate["timing"]["start_grace"] = json!("10s");
+    });
+    let room = room.start();
     let card = room.card_about("ada");
     let deaf = room.api.fault("getUpdates", When::Always, Fault::Json(502));
     room.api.wait_call("getUpdates", |call| call.outcome.contains("Json"));
