@@ -1,13 +1,16 @@
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use rand::Rng as _;
 
+use crate::approval::Code;
+use crate::config::gate::TELEGRAM_TOKEN_VARIABLE;
 use crate::pool::Timestamp;
 
 /// What a command takes from its surroundings, read once at its start.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Ambient {
     /// `LAZARUS_CONFIG`: the gateway's file, where `--config` does not name it.
     pub config: Option<PathBuf>,
@@ -17,7 +20,18 @@ pub struct Ambient {
     pub now: Timestamp,
     /// Its user.
     pub uid: u32,
+    /// Where a secret may be found, or be itself: of the environment, only what names the Telegram token.
+    pub environment: BTreeMap<String, String>,
     id_bits: u128,
+}
+
+impl std::fmt::Debug for Ambient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { config, socket, now, uid, .. } = self;
+        let mut shown = f.debug_struct("Ambient");
+        shown.field("config", config).field("socket", socket).field("now", now).field("uid", uid);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Ambient {
@@ -31,8 +45,17 @@ impl Ambient {
             socket: path(std::env::var_os("LAZARUS_SOCKET")),
             now: Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap_or(i64::MAX)),
             uid: rustix::process::geteuid().as_raw(),
+            environment: [TELEGRAM_TOKEN_VARIABLE, "CREDENTIALS_DIRECTORY"]
+                .into_iter()
+                .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+                .collect(),
             id_bits: rand::rng().random(),
         }
+    }
+
+    /// A code that nobody else has seen.
+    pub fn code(&self) -> Code {
+        Code::from_random(u32::try_from(self.id_bits >> 96).unwrap_or_default())
     }
 
     /// The id of the command that this process sends: it sorts by time and is unique by its random
@@ -52,7 +75,9 @@ mod tests {
         let mut ids = Vec::new();
         for (ms, id_bits) in [(0, 0), (1_776_225_600_000, u128::MAX), (i64::MAX, 7), (-5, 9)] {
             let now = Timestamp::from_millis(ms);
-            ids.push(Ambient { config: None, socket: None, now, uid: 0, id_bits }.command_id());
+            ids.push(
+                Ambient { config: None, socket: None, now, uid: 0, environment: BTreeMap::new(), id_bits }.command_id(),
+            );
         }
         assert!(ids.iter().all(|id| crate::web::is_id(id)), "{ids:?}");
     }

@@ -1,5 +1,7 @@
 //! `lazarus-gate doctor`: is everything in order that the daemon stands on? It only looks.
 
+mod telegram;
+
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -24,17 +26,28 @@ const PROBES: u64 = 4096;
 /// What stands in the journal may be so much ahead of the clock.
 const CLOCK_SLACK_MS: i64 = 2_000;
 
-/// Look whether everything is in order: configuration, store, journal, daemon, socket, limits, clock
+/// Look whether everything is in order: configuration, store, journal, daemon, socket, limits, clock, Telegram
 ///
-/// Changes nothing. Leaves with 1 if there is a FAIL. As the daemon's user or root it sees most.
+/// Changes nothing and posts nothing. Leaves with 1 if there is a FAIL. As the daemon's user or root it sees
+/// most.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  sudo lazarus-gate doctor")]
+#[command(after_help = "Examples:\n  sudo lazarus-gate doctor\n  sudo lazarus-gate doctor telegram")]
 pub struct DoctorArgs {
+    /// Look at this only [default: everything that is on]
+    #[arg(value_name = "PART")]
+    pub part: Option<Part>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
     pub(super) place: Place,
+}
+
+/// A part that can be looked at alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// The bot's token, rights, chats, topics, and who else uses it
+    Telegram,
 }
 
 /// How one thing is.
@@ -81,15 +94,25 @@ impl Findings {
 /// # Errors
 /// Standard output cannot be written to; everything else is a finding.
 pub fn run(world: &World, args: &DoctorArgs) -> anyhow::Result<Exit> {
-    let findings = super::block_on(examine(world, &args.place))?;
+    let findings = super::block_on(examine(world, &args.place, args.part))?;
     let value = serde_json::json!({ "worst": findings.worst(), "findings": findings.0 });
     out::print(&findings.text(), &value, args.json)?;
     Ok(if findings.worst() == Grade::Fail { Exit::Failed } else { Exit::Done })
 }
 
-async fn examine(world: &World, place: &Place) -> Findings {
+async fn examine(world: &World, place: &Place, part: Option<Part>) -> Findings {
     let mut findings = Findings::default();
     let loaded = configuration(world, place, &mut findings);
+    if part == Some(Part::Telegram) {
+        if let Some(config) = &loaded {
+            let runs = match place.reach(&world.ambient) {
+                Ok(reach) => runs(&reach).await,
+                Err(_) => false,
+            };
+            telegram::examine(&world.ambient, config, runs, &mut findings).await;
+        }
+        return findings;
+    }
     service_manager(&mut findings);
     descriptors(loaded.as_ref(), &mut findings);
     let reach = match place.reach(&world.ambient) {
@@ -105,7 +128,15 @@ async fn examine(world: &World, place: &Place) -> Findings {
         daemon(path, answered, &mut findings);
         the_store(path, world.ambient.now, answered, &mut findings).await;
     }
+    if let Some(config) = loaded.as_ref().filter(|config| config.gate.channels.telegram.enabled) {
+        telegram::examine(&world.ambient, config, runs(&reach).await, &mut findings).await;
+    }
     findings
+}
+
+/// Whether a daemon is at work here, or may be.
+async fn runs(reach: &Reach) -> bool {
+    reach.client().is_answered().await || reach.store().is_ok_and(|path| !matches!(store::holder(path), Ok(None)))
 }
 
 fn configuration(world: &World, place: &Place, findings: &mut Findings) -> Option<Config> {
@@ -307,8 +338,12 @@ async fn set_aside(reader: &Reader, findings: &mut Findings) -> Result<(), Store
 
 /// An error with its causes, in one line.
 fn chain(error: &StoreError) -> String {
+    causes(error)
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(error) = cause {
         text.push_str(&format!(": {error}"));
         cause = error.source();

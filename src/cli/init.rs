@@ -1,14 +1,20 @@
-//! `lazarus-gate init`: a commented configuration from a few questions or flags.
+//! `lazarus-gate init`: a commented configuration from a few questions or flags, with a Telegram bot if wanted.
 //!
 //! The gateway's file is the shipped one with the answers put in, so that its comments are never
 //! out of date. Names go into YAML in quotes: an agent may be called `on`, `null` or `123`.
 
+mod telegram;
+
 use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+
+use super::World;
+use telegram::{Bot, BotArgs, TOKEN_FILE};
 
 use crate::config::{self, DEFAULT_PROFILES, Lookup, Users};
 use crate::pool::{AgentName, HostName, MissionName, Mode};
@@ -36,6 +42,9 @@ pub struct InitArgs {
     /// Overwrite files that are there
     #[arg(long)]
     pub force: bool,
+    /// The Telegram bot by which people are asked, if any.
+    #[command(flatten)]
+    pub bot: BotArgs,
 }
 
 /// One agent of the new fleet.
@@ -102,16 +111,17 @@ impl std::str::FromStr for Mission {
 ///
 /// # Errors
 /// Answers that contradict each other, files that are there already, and what the disk says.
-pub fn run(args: InitArgs) -> anyhow::Result<ExitCode> {
+pub fn run(world: &World, args: InitArgs) -> anyhow::Result<ExitCode> {
     let users = Users::of_this_machine();
     let uid = rustix::process::getuid().as_raw();
     let mut out = anstream::stdout().lock();
-    let args = if args.agents.is_empty() && io::stdin().is_terminal() {
-        ask(args, &users, uid, &mut io::stdin().lock(), &mut out)?
-    } else {
-        args
-    };
-    let gate = write(&args, &users, uid)?;
+    let asking = args.agents.is_empty() && io::stdin().is_terminal();
+    let mut input = io::stdin().lock();
+    let args = if asking { ask(args, &users, uid, &mut input, &mut out)? } else { args };
+    // Before anybody waits for a message.
+    let_nothing_be_overwritten(&args)?;
+    let bot = telegram::connect(&args.bot, asking, world.ambient.code(), &mut input, &mut out)?;
+    let gate = write(&args, &users, uid, bot.as_ref())?;
     let shown = gate.display();
     writeln!(out, "wrote {shown} and the three files it names")?;
     match config::load(&gate, &users) {
@@ -121,6 +131,18 @@ pub fn run(args: InitArgs) -> anyhow::Result<ExitCode> {
             writeln!(out, "{problems}")?;
             return Ok(ExitCode::FAILURE);
         }
+    }
+    if bot.is_some() {
+        let token = args.dir.join(TOKEN_FILE);
+        writeln!(out, "the bot's token is in {}; whoever can read it is the bot", token.display())?;
+        if uid == 0 {
+            writeln!(
+                out,
+                "  a service that runs as another user gets it as a credential: move the file to \
+                 /etc/credstore/telegram-token, and take `token_file` out of {shown}"
+            )?;
+        }
+        writeln!(out, "next: lazarus-gate doctor telegram --config {shown}   (looks whether the bot is heard)")?;
     }
     writeln!(out, "next: lazarus-gate run --observe --config {shown}   (decides and tells, runs nothing)")?;
     Ok(ExitCode::SUCCESS)
@@ -184,44 +206,63 @@ fn line(input: &mut dyn BufRead, out: &mut dyn Write, question: &str) -> anyhow:
 }
 
 /// Writes the four files, or none of them, and returns the path of the gateway's.
-fn write(args: &InitArgs, users: &dyn Lookup, uid: u32) -> anyhow::Result<PathBuf> {
+fn write(args: &InitArgs, users: &dyn Lookup, uid: u32, bot: Option<&Bot>) -> anyhow::Result<PathBuf> {
     if args.agents.is_empty() {
         bail!("no agent was named; give at least one --agent NAME=HOST=URL");
     }
     let missions = missions_of(args)?;
     let files = [
         ("lazarus-registry.yaml", registry(args, &missions)),
-        ("resurrection_pool.json", policy(args)?),
+        ("resurrection_pool.json", policy(args, bot)?),
         ("mission_bus_profiles.json", DEFAULT_PROFILES.to_owned()),
         // Last, since it makes a configuration of the others.
-        ("lazarus-gate.yaml", gate(args, users, uid)?),
+        ("lazarus-gate.yaml", gate(args, users, uid, bot)?),
     ];
-    let there: Vec<_> =
-        files.iter().map(|(name, _)| args.dir.join(name)).filter(|path| path.symlink_metadata().is_ok()).collect();
-    if let (Some(first), false) = (there.first(), args.force) {
-        bail!(
-            "{} is there already, and nothing was written; name another --dir, or give --force to overwrite",
-            first.display()
-        );
-    }
+    let_nothing_be_overwritten(args)?;
     std::fs::create_dir_all(&args.dir).with_context(|| format!("making the folder {}", args.dir.display()))?;
     if let Some(state) = &args.state {
         // Made here, enterable: the store makes its own folder private, and the way to the socket is not.
         std::fs::create_dir_all(state).with_context(|| format!("making the folder {}", state.display()))?;
     }
-    for (name, text) in &files {
+    let token = bot.map(|bot| (TOKEN_FILE, format!("{}\n", bot.token)));
+    let secret = token.iter().map(|(name, text)| (*name, text, 0o600));
+    for (name, text, mode) in secret.chain(files.iter().map(|(name, text)| (*name, text, 0o666))) {
         let path = args.dir.join(name);
-        place(&path, text, args.force).with_context(|| format!("writing {}", path.display()))?;
+        place(&path, text, mode, args.force).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(args.dir.join("lazarus-gate.yaml"))
 }
 
-/// Whole or not at all; without `force` never over a file that appeared meanwhile.
-fn place(path: &Path, text: &str, force: bool) -> io::Result<()> {
+/// The files that would be written, the token's among them.
+const FILES: [&str; 5] =
+    ["lazarus-registry.yaml", "resurrection_pool.json", "mission_bus_profiles.json", "lazarus-gate.yaml", TOKEN_FILE];
+
+fn let_nothing_be_overwritten(args: &InitArgs) -> anyhow::Result<()> {
+    // A token that lies there already, and is the one to be used, is no reason to refuse.
+    let given = args.bot.telegram_token_file.as_ref().and_then(|path| path.canonicalize().ok());
+    let mut there = FILES.iter().map(|name| args.dir.join(name)).filter(|path| path.symlink_metadata().is_ok());
+    match there.find(|path| given.is_none() || path.canonicalize().ok() != given) {
+        Some(first) if !args.force => bail!(
+            "{} is there already, and nothing was written; name another --dir, or give --force to overwrite",
+            first.display()
+        ),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whole or not at all; without `force` never over a file that appeared meanwhile, unless it says the same.
+fn place(path: &Path, text: &str, mode: u32, force: bool) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     let draft = PathBuf::from(draft);
-    std::fs::write(&draft, text)?;
+    match std::fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    let force = force || std::fs::read(path).is_ok_and(|there| there == text.as_bytes());
     let placed = if force { std::fs::rename(&draft, path) } else { std::fs::hard_link(&draft, path) };
     if !force || placed.is_err() {
         std::fs::remove_file(&draft)?;
@@ -286,24 +327,31 @@ fn registry(args: &InitArgs, missions: &[Option<&MissionName>]) -> String {
     text
 }
 
-fn policy(args: &InitArgs) -> anyhow::Result<String> {
+fn policy(args: &InitArgs, bot: Option<&Bot>) -> anyhow::Result<String> {
     let missions: serde_json::Map<_, _> = args
         .missions
         .iter()
         .map(|mission| (mission.name.to_string(), serde_json::json!({"mode": mission.mode.as_str()})))
         .collect();
+    let mut channels = serde_json::json!({"terminal": {"enabled": true}});
+    if bot.is_some() {
+        channels["telegram"] = serde_json::json!({"enabled": true, "target": CHAT});
+    }
     let policy = serde_json::json!({
         "dead_timeout_seconds": 600,
         "default_policy": {"mode": "ask"},
         "missions": missions,
         "agents": {},
         "substitutions": {},
-        "approval_channels": {"terminal": {"enabled": true}},
+        "approval_channels": channels,
     });
     Ok(format!("{}\n", serde_json::to_string_pretty(&policy)?))
 }
 
-fn gate(args: &InitArgs, users: &dyn Lookup, uid: u32) -> anyhow::Result<String> {
+/// The chat's name in the files, as the shipped ones have it.
+const CHAT: &str = "ops-room";
+
+fn gate(args: &InitArgs, users: &dyn Lookup, uid: u32, bot: Option<&Bot>) -> anyhow::Result<String> {
     let (person, local_user) = match &args.user {
         None => ("me".to_owned(), uid.to_string()),
         Some(user) => match user.parse::<u32>() {
@@ -323,9 +371,22 @@ fn gate(args: &InitArgs, users: &dyn Lookup, uid: u32) -> anyhow::Result<String>
         Ok(())
     };
     let shipped_person = "  root:\n    local_user: 0 ";
-    put(shipped_person, &format!("  {}:\n    local_user: {local_user} ", quoted(&person)))?;
+    let telegram = bot.map_or(String::new(), |bot| format!("    telegram: {}\n", bot.user));
+    put(shipped_person, &format!("  {}:\n{telegram}    local_user: {local_user} ", quoted(&person)))?;
     // The chat and the audience that the shipped policy names are nobody's here.
-    put("    chats:\n      ops-room: ", "    # chats:\n    #   ops-room: ")?;
+    match bot {
+        Some(bot) => {
+            put("  telegram:\n    enabled: false", "  telegram:\n    enabled: true")?;
+            put("    # token_file: telegram.token", &format!("    token_file: {TOKEN_FILE}"))?;
+            let topic = bot.place.topic.map_or("null".to_owned(), |topic| topic.to_string());
+            let chat = format!("{{chat: {}, topic: {topic}}}", bot.place.chat);
+            put("{chat: -1001234567890, topic: null}", &chat)?;
+            if let Some(url) = &bot.api_url {
+                put("    # api_url: https://api.telegram.org", &format!("    api_url: {}", quoted(url)))?;
+            }
+        }
+        None => put("    chats:\n      ops-room: ", "    # chats:\n    #   ops-room: ")?,
+    }
     put("    audiences:\n      nostr-ops: ", "    # audiences:\n    #   nostr-ops: ")?;
     if let Some(state) = &args.state {
         let state = std::path::absolute(state)?;

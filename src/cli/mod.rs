@@ -201,7 +201,7 @@ fn run(world: &World, cli: Cli) -> anyhow::Result<ExitCode> {
             args.config = at.path(&before, &world.ambient).unwrap_or_else(|| check::DEFAULT_CONFIG.into());
             check::run(&args)?
         }
-        Verb::Init(args) => init::run(args)?,
+        Verb::Init(args) => init::run(world, args)?,
         Verb::Completions(args) => completions::run(&args)?.into(),
         Verb::Man(args) => man::run(&args)?.into(),
     })

@@ -31,7 +31,7 @@ fn what_is_written_passes_the_check() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("new/config");
-        let gate = write(&parse(&dir, &flags), &users, 1234).unwrap();
+        let gate = write(&parse(&dir, &flags), &users, 1234, None).unwrap();
         let loaded = config::load(&gate, &users).unwrap_or_else(|problems| panic!("{flags:?}\n{problems}"));
         assert_eq!(loaded.warnings.0.len(), warnings, "{flags:?}\n{}", loaded.warnings);
         assert_eq!(loaded.config.gate.people.len(), 1);
@@ -45,10 +45,10 @@ fn nothing_is_overwritten_unasked() {
     let folder = tempfile::tempdir().unwrap();
     let policy = folder.path().join("resurrection_pool.json");
     std::fs::write(&policy, "mine").unwrap();
-    let error = write(&parse(folder.path(), &["--agent", "a"]), &users, 0).unwrap_err().to_string();
+    let error = write(&parse(folder.path(), &["--agent", "a"]), &users, 0, None).unwrap_err().to_string();
     assert!(error.contains("resurrection_pool.json is there already, and nothing was written"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    write(&parse(folder.path(), &["--agent", "a", "--force"]), &users, 0).unwrap();
+    write(&parse(folder.path(), &["--agent", "a", "--force"]), &users, 0, None).unwrap();
     assert_ne!(std::fs::read_to_string(&policy).unwrap(), "mine");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
 }
@@ -66,7 +66,7 @@ fn contradictions_are_refused() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("c");
-        let error = write(&parse(&dir, &flags), &users, 0).unwrap_err().to_string();
+        let error = write(&parse(&dir, &flags), &users, 0, None).unwrap_err().to_string();
         assert!(error.contains(why), "{flags:?}: {error}");
         assert!(!dir.exists());
     }
@@ -91,8 +91,34 @@ fn the_questions_lead_to_the_same_files() {
     let said = String::from_utf8(out).unwrap();
     assert!(said.contains("at least one is needed") && said.contains("is no mode") && said.contains("[7]"), "{said}");
     assert_eq!((args.agents.len(), args.missions.len(), args.user.as_deref()), (2, 1, Some("0")));
-    let gate = write(&args, &users, 7).unwrap();
+    let gate = write(&args, &users, 7, None).unwrap();
     assert!(config::load(&gate, &users).is_ok());
     let cut = ask(parse(Path::new("x"), &[]), &users, 7, &mut "x\nada\n".as_bytes(), &mut Vec::new());
     assert!(cut.unwrap_err().to_string().contains("nothing was written"));
+}
+
+#[test]
+fn a_bot_is_written_with_its_chat_and_its_person() {
+    let folder = tempfile::tempdir().unwrap();
+    let bot = Bot {
+        token: "123456789:AAF-abcdefghijklmnopqrstuvwxyz_012345".into(),
+        api_url: Some("http://127.0.0.1:9".into()),
+        place: "-1001/12".parse().unwrap(),
+        user: 4242,
+    };
+    let gate = write(&parse(folder.path(), &["--agent", "a", "--user", "kim"]), &users, 0, Some(&bot)).unwrap();
+    let loaded = config::load(&gate, &users).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(loaded.warnings.0.is_empty(), "{}", loaded.warnings);
+    let telegram = &loaded.config.gate.channels.telegram;
+    assert!(telegram.enabled);
+    assert_eq!((telegram.chats[CHAT].chat, telegram.chats[CHAT].topic), (-1001, Some(12)));
+    assert_eq!(telegram.api_url, "http://127.0.0.1:9");
+    assert_eq!(loaded.config.gate.people[0].telegram, Some(4242));
+    let token = folder.path().join(TOKEN_FILE);
+    assert_eq!(telegram.token_file.as_ref(), Some(&token));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&token.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    for file in ["lazarus-gate.yaml", "resurrection_pool.json"] {
+        assert!(!std::fs::read_to_string(folder.path().join(file)).unwrap().contains("AAF"), "{file}");
+    }
 }

@@ -246,8 +246,8 @@ fn strangers_and_what_is_no_command() {
     refused: you are not in `people` (local user 1001), so your word does not count. Whoever runs this gateway can add `local_user: 1001` to a person there.
     refused: you are not in `people` (Telegram user 123456789), so your word does not count. Whoever runs this gateway can add `telegram: 123456789` to a person there.
     refused: you are not in `people` (Nostr key ab12), so your word does not count. Whoever runs this gateway can add `nostr: [ab12]` to a person there.
-    not understood: say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, inbox.
-    not understood: there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, inbox.
+    not understood: say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox.
+    not understood: there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox.
     not understood: '[31mx' is no code: a code has 6 letters and digits, like 7K3QXM; the form is: approve CODE.
     ");
 }

@@ -5,6 +5,7 @@ mod alarms;
 mod answers;
 mod cards;
 mod chats;
+mod drills;
 mod hostile;
 mod notices;
 mod read;

@@ -4,10 +4,13 @@
 mod away;
 mod chats;
 mod decisions;
+mod doctor;
+mod drill;
 mod endings;
 mod fake;
 mod flood;
 mod foreign;
+mod init;
 mod nobody;
 mod outgoing;
 mod polling;

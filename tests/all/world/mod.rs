@@ -38,7 +38,7 @@ use serde_json::{Value, json};
 use agents::FakeAgent;
 pub use daemon::{Daemon, GATE, Written};
 pub use inside::Inside;
-pub use people::{can_be_others, hear};
+pub use people::{Heard, can_be_others, hear};
 pub use record::Entry;
 
 /// How long a story waits for anything.

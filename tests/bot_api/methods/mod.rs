@@ -88,6 +88,7 @@ pub(super) fn call(state: &mut State, method: &str, params: &Params) -> Result<V
         "getchatadministrators" => chats::get_administrators(state, params),
         "leavechat" => chats::leave(state, params),
         "sendmessage" => sending::send_message(state, params),
+        "sendchataction" => sending::send_action(state, params),
         "senddocument" => sending::send_document(state, params),
         "editmessagetext" => messages::edit_text(state, params),
         "editmessagereplymarkup" => messages::edit_markup(state, params),

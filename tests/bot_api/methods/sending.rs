@@ -27,6 +27,16 @@ pub(super) fn send_message(state: &mut State, params: &Params) -> Result<Value, 
     Ok(post(state, message))
 }
 
+/// "typing": checked as a message is, and leaves nothing.
+pub(super) fn send_action(state: &mut State, params: &Params) -> Result<Value, ApiError> {
+    let id = chats::writable(state, params, true)?;
+    if params.text("action").unwrap_or_default().is_empty() {
+        return Err(ApiError::bad("wrong parameter action in request"));
+    }
+    chats::topic(state.world.chat(id), params)?;
+    Ok(json!(true))
+}
+
 pub(super) fn send_document(state: &mut State, params: &Params) -> Result<Value, ApiError> {
     let caption = formatted(params, "caption", "parse_mode", "caption_entities", 1024)?;
     let document = params.text("document").unwrap_or_default();
