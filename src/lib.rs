@@ -4,7 +4,7 @@
 //! Three floors, each room importing only from its own floor's ground rooms or below:
 //!
 //! * **core** (pure: no IO, no clock, no randomness, no async): [`pool`], [`approval`],
-//!   [`incident`], [`wording`];
+//!   [`incident`], [`mission`], [`wording`];
 //! * **edge** (IO, no decisions): [`config`], [`store`], [`probe`], [`channel`], [`revival`], [`web`];
 //! * **shell**: [`gateway`] (the daemon's tasks, its clock and ids) and [`cli`].
 //!
@@ -20,6 +20,7 @@ pub mod cli;
 pub mod config;
 pub mod gateway;
 pub mod incident;
+pub mod mission;
 pub mod pool;
 pub mod probe;
 pub mod revival;

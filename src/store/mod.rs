@@ -11,6 +11,7 @@
 //! * unique indexes hold what must never be twice: one open incident per agent, one pending request
 //!   and one live execution per incident, one input per id;
 //! * [`journal`]: append-only, each entry chained to the one before;
+//! * [`missions`]: streams of events, each numbered without gaps and chained as the journal is;
 //! * [`generation`]: a restored backup is recognised and may not revive what it once knew;
 //! * [`DaemonLock`]: one process at a time.
 
@@ -36,6 +37,7 @@ pub mod incidents;
 pub mod journal;
 pub mod messages;
 pub mod meta;
+pub mod missions;
 pub mod requests;
 pub mod tokens;
 pub mod votes;

@@ -14,6 +14,7 @@ use super::row::sql;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("migrations/sqlite/0001_initial.sql")),
     (2, "telegram", include_str!("migrations/sqlite/0002_telegram.sql")),
+    (3, "missions", include_str!("migrations/sqlite/0003_missions.sql")),
     (4, "drills", include_str!("migrations/sqlite/0004_drills.sql")),
 ];
 

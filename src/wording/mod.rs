@@ -10,6 +10,7 @@
 //! * [`answer_to`], [`refusal`], [`Reply`], [`stranger`], [`misunderstood`]: what a speaker is answered;
 //! * [`drill_text`], [`drill_report`]: a drill, and what became of it;
 //! * [`Alarm`]: what is wrong with the gateway itself;
+//! * [`handoff_card`], [`mission_text`], [`bus_reply`], [`bus_refusal`]: what is told of missions;
 //! * [`explain()`], [`status_text`], [`pending_text`], [`journal_line`]: what is read on demand.
 
 mod alarm;
@@ -22,6 +23,7 @@ mod explain;
 mod happened;
 mod html;
 mod journal;
+mod mission;
 mod notice;
 mod phrase;
 mod plain;
@@ -45,6 +47,10 @@ pub use explain::{Explained, explain};
 pub use happened::happened;
 pub use html::{ANSWER_MAX, CHAT_MAX, escaped, pages, tap_answer, units};
 pub use journal::{history_line, journal_line};
+pub use mission::{
+    BusReply, HandoffStands, HandoffView, Holders, MissionLine, MissionView, RecipientHealth, bus_refusal, bus_reply,
+    event_line, handoff_card, mission_text, missions_text,
+};
 pub use notice::{Notice, Urgency, notice, rings, speaks_of};
 pub use plain::{REASON_MAX, SHORT_MAX, WIDTH, harmless};
 pub use setting::{HoldInfo, Setting, request_message};

@@ -5,6 +5,7 @@ mod copies;
 mod inbox;
 mod journal;
 mod messages;
+mod missions;
 mod opening;
 mod restored;
 mod writer;

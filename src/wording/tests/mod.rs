@@ -7,6 +7,7 @@ mod cards;
 mod chats;
 mod drills;
 mod hostile;
+mod missions;
 mod notices;
 mod read;
 

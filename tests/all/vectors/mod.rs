@@ -8,6 +8,8 @@
 //! `LAZARUS_VECTORS` names another folder with files of the same names.
 
 mod adapt;
+mod bus;
+mod bus_rules;
 mod command;
 mod compare;
 mod pool;
@@ -27,6 +29,8 @@ pub struct Case {
     pub input: Value,
     /// What the reference answered; None if it failed.
     pub expected: Option<Value>,
+    /// How it failed: `type` and `message`.
+    pub error: Option<Value>,
 }
 
 /// How close a port must come.
@@ -79,11 +83,12 @@ fn case(case: &Value) -> Case {
         level,
         input: case["input"].clone(),
         expected: case.get("expected").cloned(),
+        error: case.get("error").cloned(),
     }
 }
 
 /// Runs a suite and fails with every case that is neither as recorded nor explained.
-fn check(suite: &str, run: impl Fn(&Case) -> Answer) {
+fn check(suite: &str, run: impl Fn(&Case) -> Answer, as_recorded: impl Fn(&Case, &Answer) -> bool) {
     let mut failures = Vec::new();
     let mut explained: Vec<(&str, String)> = Vec::new();
     for case in read(suite) {
@@ -91,7 +96,7 @@ fn check(suite: &str, run: impl Fn(&Case) -> Answer) {
             failures.push(format!("{} ({:?}): panicked", case.id, case.level));
             continue;
         };
-        if compare::as_recorded(&case, &answer) {
+        if as_recorded(&case, &answer) {
             continue;
         }
         if case.level == Level::Loose && answer.is_err() {
@@ -121,7 +126,12 @@ fn check(suite: &str, run: impl Fn(&Case) -> Answer) {
 
 #[test]
 fn pool() {
-    check("pool", pool::run);
+    check("pool", pool::run, compare::as_recorded);
+}
+
+#[test]
+fn bus() {
+    check("bus", bus::run, bus::as_recorded);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Answer, Case, Refusal, compare, yaml11};
+use super::{Answer, Case, Refusal, bus_rules, compare, yaml11};
 
 /// One deviation; its name is that of a section of `docs/compatibility.md`.
 pub struct Rule {
@@ -39,7 +39,16 @@ pub const RULES: &[Rule] = &[
         name: "yaml-tags",
         explains: |case, answer| answer.is_ok() && case.expected.is_none() && text_of(case).contains("!!"),
     },
-    Rule { name: "strict-json", explains: |case, answer| case.function == "load_policy" && refused(answer, "Text") },
+    Rule {
+        name: "strict-json",
+        explains: |case, answer| {
+            ["load_policy", "load_profiles"].contains(&case.function.as_str()) && refused(answer, "Text")
+        },
+    },
+    Rule {
+        name: "bus-shapes",
+        explains: |case, answer| refused(answer, "WrongShape") && bus_rules::has_wrong_shape(&case.input),
+    },
     Rule { name: "infinity-is-null", explains: infinity_is_null },
     Rule {
         name: "loopback-addresses",

@@ -1,0 +1,6 @@
+mod chain;
+mod command;
+mod incarnation;
+mod part;
+mod properties;
+mod roles;

@@ -1,0 +1,114 @@
+use super::super::error::StoreError;
+use super::super::row::{self, sql};
+use super::super::tx::Tx;
+use super::append::{close, load_part};
+use super::standing::Standing;
+use super::{Actor, Decided, HandoffPhase, HandoffRow, handoff_columns};
+use crate::mission::{MissionError, Part};
+use crate::pool::{MissionName, Timestamp};
+
+/// The recipient takes the part over: from now on it is theirs. `said_at` is when the answer came in,
+/// which decides whether it was in time. Accepting again changes nothing.
+pub async fn accept(
+    tx: &mut Tx,
+    mission: &MissionName,
+    handoff_id: &str,
+    by: Actor<'_>,
+    said_at: Timestamp,
+    now: Timestamp,
+) -> Result<Decided<HandoffRow>, StoreError> {
+    let (mut row, part) = match answerable(tx, mission, handoff_id, by).await? {
+        Ok(found) => found,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    if row.state == HandoffPhase::Accepted && row.recipient == *by.name {
+        return Ok(Ok(row));
+    }
+    let after = match settled(&row).map_or_else(|| part.accept(handoff_id, by.name.as_str(), said_at), Err) {
+        Ok(after) => after,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    close(tx, mission, handoff_id, HandoffPhase::Accepted, now, None).await?;
+    let owner = sql("INSERT INTO mission_parts (mission, part, owner, since) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (mission, part) DO UPDATE SET owner = excluded.owner, since = excluded.since")
+    .bind(mission.as_str().to_owned())
+    .bind(after.name)
+    .bind(after.owner)
+    .bind(now.as_millis());
+    tx.later(owner).await?;
+    (row.state, row.closed_at) = (HandoffPhase::Accepted, Some(now));
+    Ok(Ok(row))
+}
+
+/// The recipient does not want the part: it stays with whom it was. Declining again changes nothing.
+pub async fn decline(
+    tx: &mut Tx,
+    mission: &MissionName,
+    handoff_id: &str,
+    by: Actor<'_>,
+    reason: &str,
+    (said_at, now): (Timestamp, Timestamp),
+) -> Result<Decided<HandoffRow>, StoreError> {
+    let (mut row, part) = match answerable(tx, mission, handoff_id, by).await? {
+        Ok(found) => found,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    if row.state == HandoffPhase::Declined && row.recipient == *by.name {
+        return Ok(Ok(row));
+    }
+    match settled(&row).map_or_else(|| part.decline(handoff_id, by.name.as_str(), said_at), Err) {
+        Ok(_) => {}
+        Err(refused) => return Ok(Err(refused)),
+    }
+    close(tx, mission, handoff_id, HandoffPhase::Declined, now, Some(reason.to_owned())).await?;
+    (row.state, row.closed_at, row.reason) = (HandoffPhase::Declined, Some(now), Some(reason.to_owned()));
+    Ok(Ok(row))
+}
+
+/// Ends up to `limit` handoffs whose time is over at `now`, the oldest first, and tells which: their
+/// senders are to hear of it.
+pub async fn expire_due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<HandoffRow>, StoreError> {
+    let due = sql(concat!(
+        handoff_columns!(),
+        "WHERE state = 'offered' AND expires_at <= $1 ORDER BY expires_at, mission, id LIMIT $2"
+    ))
+    .bind(now.as_millis())
+    .bind(i64::from(limit));
+    let mut rows: Vec<HandoffRow> = row::all(tx, due).await?;
+    for row in &mut rows {
+        close(tx, &row.mission, &row.id, HandoffPhase::Expired, now, None).await?;
+        (row.state, row.closed_at) = (HandoffPhase::Expired, Some(now));
+    }
+    Ok(rows)
+}
+
+/// The handoff with the part that it moves, for somebody whose incarnation may write.
+async fn answerable(
+    tx: &mut Tx,
+    mission: &MissionName,
+    handoff_id: &str,
+    by: Actor<'_>,
+) -> Result<Decided<(HandoffRow, Part)>, StoreError> {
+    let standing = match Standing::load(tx, mission, by.name).await? {
+        Ok(standing) => standing,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    if let Err(refused) = standing.admit(tx, mission, by.claim).await? {
+        return Ok(Err(refused));
+    }
+    let select = sql(concat!(handoff_columns!(), "WHERE mission = $1 AND id = $2"))
+        .bind(mission.as_str().to_owned())
+        .bind(handoff_id.to_owned());
+    let Some(row) = row::optional::<HandoffRow>(tx, select).await? else {
+        return Ok(Err(MissionError::UnknownHandoff(handoff_id.to_owned())));
+    };
+    let part = load_part(tx, mission, &row.part).await?;
+    let part = part.unwrap_or_else(|| Part { offer: None, ..Part::new(row.part.as_str()) });
+    Ok(Ok((row, part)))
+}
+
+/// Why a handoff that is over is not answered any more.
+fn settled(row: &HandoffRow) -> Option<MissionError> {
+    let closed = row.state != HandoffPhase::Offered;
+    closed.then(|| MissionError::OfferClosed { handoff_id: row.id.clone(), state: row.state.as_str() })
+}
