@@ -5,7 +5,6 @@
 //! The server, the daemon and the plain program share the machine, and so does the bench that taps.
 #![forbid(unsafe_code)]
 
-#[allow(dead_code)]
 #[path = "../../tests/bot_api/mod.rs"]
 mod bot_api;
 mod flood;

@@ -91,10 +91,10 @@ impl Api {
     async fn exchange(&self, method: &str, call: &(impl Serialize + Sync)) -> Result<Box<RawValue>, Fault> {
         let address = format!("{}/bot{}/{method}", self.base, self.token.reveal());
         let sent = self.http.post(address).json(call).send().await;
-        let mut response = sent.map_err(|error| lost(error))?;
+        let mut response = sent.map_err(lost)?;
         let status = response.status().as_u16();
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| lost(error))? {
+        while let Some(chunk) = response.chunk().await.map_err(lost)? {
             if body.len() + chunk.len() > ANSWER_MAX {
                 return Err(Fault::Unreadable { status });
             }
