@@ -261,6 +261,8 @@ fn every_text_of_a_chat() {
     /ask AGENT – ask anew about a dead agent
     /hold [reason] – stop all executions
     /release – end the hold
+    /drill [MISSION] [for 10m] – ask whether people are there; nothing runs
+    /here CODE – answer a drill
     To read:
     /pending – what waits for an answer
     /show CODE – one request, with its buttons
