@@ -138,8 +138,9 @@ pub fn run(world: &World, args: InitArgs) -> anyhow::Result<ExitCode> {
         if uid == 0 {
             writeln!(
                 out,
-                "  a service that runs as another user gets it as a credential: move the file to \
-                 /etc/credstore/telegram-token, and take `token_file` out of {shown}"
+                "  a service that runs as another user gets it as a systemd credential: let the unit have \
+                 LoadCredential=telegram-token:{}, and take `token_file` out of {shown}",
+                token.display()
             )?;
         }
         writeln!(out, "next: lazarus-gate doctor telegram --config {shown}   (looks whether the bot is heard)")?;
