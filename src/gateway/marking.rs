@@ -29,7 +29,10 @@ pub struct Marked {
 const AT_ONCE: u32 = 20;
 /// The longest wait, in times the channel's own wish.
 const BACK_OFF_MAX: u32 = 30;
-/// A chat that cannot be written to is tried again this often: somebody may have let us in again.
+/// A chat that cannot be written to is tried again so soon the first time: the refusal may be older than the
+/// news that we are back.
+const LOST_FIRST: Duration = Duration::from_secs(2);
+/// And from then on so often: somebody may have let us in again.
 const LOST_AGAIN: Duration = Duration::from_secs(300);
 
 /// Marks them, in one transaction.
@@ -174,7 +177,10 @@ async fn lost(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &MessageRow, w
         tracing::info!(chat = row.target, why, "somebody cannot be answered");
         return store::messages::gone(tx, &row.id).await;
     }
-    store::messages::postpone(tx, &row.channel, &row.target, entry.now.plus(LOST_AGAIN)).await?;
+    let wait = if row.attempts == 0 { LOST_FIRST } else { LOST_AGAIN };
+    let again = entry.now.plus(wait);
+    store::messages::failed(tx, &row.id, again).await?;
+    store::messages::postpone(tx, &row.channel, &row.target, again).await?;
     let alarm = Alarm::ChatLost { chat: telegram::name_of(gateway, &row.target), why };
     if gateway.status.raise(cause(row), alarm.clone(), entry.now) {
         speak::alarm(tx, gateway, &alarm, entry.now).await?;

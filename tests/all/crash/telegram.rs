@@ -193,3 +193,30 @@ fn two_hundred_taps_survive_a_kill_at_any_moment() {
         super::in_turn(|| burst(after));
     }
 }
+
+#[test]
+fn whoever_tapped_what_kills_three_times_is_told_that_it_was_set_aside() {
+    super::in_turn(|| {
+        let mut room = Room::with_agents(&["ada"]).but(|world, _| calm(world)).start();
+        let card = room.card_about("ada");
+        room.stop();
+        let tap = room.kim_taps(&card, "Restart");
+        let begun = Instant::now();
+        while room.api.answer(&tap).is_none() {
+            assert!(begun.elapsed() < DEADLINE, "nobody was told\n{}", room.api.history());
+            if room.world.daemon.as_mut().is_none_or(|daemon| daemon.ended().is_some()) {
+                room.world.daemon = None;
+                room.world.spawn_daemon(&[], Some("inbox.in_handling"));
+            }
+            pause(Duration::from_millis(20));
+        }
+        let answer = room.api.wait_answer(&tap);
+        assert!(answer.show_alert && answer.text.contains("could not be worked off three times"), "{answer:?}");
+        assert_eq!(room.world.journaled("", "input_set_aside").len(), 1);
+        room.stop();
+        room.world.start_daemon();
+        assert_eq!(room.world.runs_of("ada"), 0);
+        room.world.says(&["inbox", "retry", &format!("telegram:tap:{tap}")]).taken();
+        room.until_card_says(&card, "Restarted, and verified at");
+    });
+}

@@ -44,6 +44,7 @@ fn a_tap_on_a_card_that_was_deleted_meanwhile_counts() {
 fn a_bot_that_is_thrown_out_says_so_elsewhere_and_shows_everything_when_it_is_back() {
     let room = Room::with_agents(&["ada", "bob"]).start();
     let card = room.card_about("ada");
+    room.world.until("it is known that it was sent", |world| world.pending("ada")?["state"]["expires"].as_i64());
     room.api.kick_bot(OPS, LEE);
     room.world.until_told("the Telegram chat ops-room");
     room.world.silence("bob");
