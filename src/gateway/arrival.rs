@@ -42,7 +42,8 @@ impl Gate {
         self.0.store(false, Ordering::Release);
     }
 
-    fn is_open(&self) -> bool {
+    /// Whether what arrives is worked off at once.
+    pub fn is_open(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }

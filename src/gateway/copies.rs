@@ -86,7 +86,7 @@ async fn card_of(
     Ok(wording::card(&step.case.incident, request, &known, &setting, entry.now))
 }
 
-/// Gives one copy what it says now.
+/// Gives one copy, as it was read in this transaction, what it says now.
 pub async fn edit(
     tx: &mut Tx,
     entry: &Entry,
@@ -119,7 +119,7 @@ pub async fn edit_as(
         | RequestState::Withdrawn { .. } => Priority::Decision,
     };
     let body = json!(content.under(banner)).to_string();
-    store::messages::edit(tx, &row.id, &entry.id(), priority.number(), entry.now, &body).await?;
+    store::messages::edit_card(tx, row.clone(), &entry.id(), priority.number(), entry.now, &body).await?;
     Ok(())
 }
 

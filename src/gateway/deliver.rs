@@ -30,6 +30,9 @@ const TOGETHER: usize = 20;
 const TARGETS: usize = 64;
 /// New messages are looked for so often at most, while others are on their way.
 const BREATH: Duration = Duration::from_millis(2);
+/// And so many times as long as the last look took passes before the next: with thousands of messages due,
+/// each look counts.
+const REST: u32 = 4;
 
 /// Messages of one target, in their order.
 type Group = (String, Vec<MessageRow>);
@@ -134,6 +137,7 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel, rung: &Notify) 
     let mut looking = Some(look(BTreeSet::new()));
     let mut look_again = false;
     let mut looked = Instant::now();
+    let mut rested = looked + BREATH;
     let mut backlog: VecDeque<Group> = VecDeque::new();
     let mut busy = BTreeSet::new();
     let mut stuck = BTreeSet::new();
@@ -145,7 +149,7 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel, rung: &Notify) 
             busy.insert(group.0.clone());
             running.push(send(gateway, channel, group));
         }
-        if look_again && looking.is_none() && (running.is_empty() || looked.elapsed() >= BREATH) {
+        if look_again && looking.is_none() && (running.is_empty() || Instant::now() >= rested) {
             look_again = false;
             looked = Instant::now();
             // What is left of the last look is found again, behind what is more urgent by now; nothing of it
@@ -173,9 +177,10 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel, rung: &Notify) 
             found = OptionFuture::from(looking.as_mut()), if looking.is_some() => {
                 looking = None;
                 backlog = found.transpose()?.unwrap_or_default().into();
+                rested = looked + BREATH.max(looked.elapsed() * (REST + 1));
             }
             () = rung.notified() => look_again = true,
-            () = tokio::time::sleep_until(looked + BREATH), if look_again && looking.is_none() => {}
+            () = tokio::time::sleep_until(rested), if look_again && looking.is_none() => {}
         }
     }
 }
@@ -208,9 +213,11 @@ pub async fn run(gateway: Arc<Gateway>, channel: Arc<dyn Channel>, key: approval
         }
         let pause = pause(&gateway, key).await;
         tokio::select! {
-            () = gateway.bells.of(key).notified() => tokio::select! {
-                () = tokio::time::sleep(settle(key)) => {}
-                () = gateway.bells.stopped() => {}
+            () = gateway.bells.of(key).notified() => if let Some(settle) = settle(key) {
+                tokio::select! {
+                    () = tokio::time::sleep(settle) => {}
+                    () = gateway.bells.stopped() => {}
+                }
             },
             () = tokio::time::sleep(pause) => {}
             () = gateway.bells.stopped() => {}
@@ -221,10 +228,11 @@ pub async fn run(gateway: Arc<Gateway>, channel: Arc<dyn Channel>, key: approval
 /// How long a ring is let pass. What was decided is mostly being begun at that moment, which a person waits
 /// for, and its next message comes soon; on a terminal they are then sent and marked together. Whoever tapped
 /// looks at a spinner.
-fn settle(key: approval::Channel) -> Duration {
+fn settle(key: approval::Channel) -> Option<Duration> {
     match key {
-        approval::Channel::Terminal | approval::Channel::Cli => Duration::from_millis(20),
-        approval::Channel::Telegram => Duration::ZERO,
+        approval::Channel::Terminal | approval::Channel::Cli => Some(Duration::from_millis(20)),
+        // Even to sleep for no time at all takes up to a millisecond.
+        approval::Channel::Telegram => None,
     }
 }
 

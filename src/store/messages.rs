@@ -147,6 +147,19 @@ pub async fn edit(
         expected: "a card".into(),
         found: "none of that id".into(),
     })?;
+    edit_card(tx, card, id, priority, now, body).await
+}
+
+/// The same for a card as it was read in this very transaction.
+pub async fn edit_card(
+    tx: &mut Tx,
+    card: MessageRow,
+    id: &str,
+    priority: i64,
+    now: Timestamp,
+    body: &str,
+) -> Result<Edited, StoreError> {
+    let copy = card.id.as_str();
     if card.body == body {
         return Ok(Edited::Same);
     }
@@ -160,7 +173,7 @@ pub async fn edit(
         }
         MessageState::Sent => {
             let update = sql("UPDATE messages SET body = $2 WHERE id = $1");
-            tx.execute(update.bind(copy.to_owned()).bind(body.to_owned())).await?;
+            tx.later(update.bind(copy.to_owned()).bind(body.to_owned())).await?;
         }
     }
     queue_edit(tx, card, id, priority, now, body).await

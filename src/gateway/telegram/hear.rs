@@ -87,8 +87,10 @@ async fn pressed(tx: &mut Tx, entry: &Entry, row: &InputRow, tap: &Tap) -> Resul
     }
     // After a migration its number means another message.
     let at_home = token.target.parse::<Target>().is_ok_and(|target| Some(target.chat) == tap.chat);
-    if let Some(message) = tap.message.filter(|_| at_home) {
-        learn(tx, entry, &token, &message.to_string()).await?;
+    if let Some(message) = tap.message.filter(|_| at_home).map(|id| id.to_string())
+        && token.remote_id.as_ref() != Some(&message)
+    {
+        learn(tx, entry, &token, &message).await?;
     }
     match from_body::<Press>("tokens", &token.token, &token.press)? {
         Press::Say { command } => {

@@ -169,8 +169,8 @@ impl Intake<'_> {
             // Nothing of it can be confirmed, so it would come again at once, for ever.
             self.pause(AGAIN_MAX).await;
         }
-        if came > 0 {
-            // Also opens the gate again, if it was closed.
+        if came > 0 && !self.gateway.gate.is_open() {
+            // It opens the gate again.
             self.gateway.bells.inbox.notify_one();
         }
         self.came_through(now, drained).await
