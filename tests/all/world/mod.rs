@@ -281,6 +281,7 @@ impl World {
     }
 
     /// Whether a daemon of this world has seen `name` healthy.
+    #[cfg(feature = "failpoints")]
     pub fn was_seen(&self, name: &str) -> bool {
         let rows = self.read(async |read| agents_on_record::load(read).await).unwrap_or_default();
         rows.iter().any(|row| row.agent.as_str() == name && row.last_healthy_at.is_some())
