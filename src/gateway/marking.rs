@@ -80,6 +80,13 @@ async fn mark_all(
     for (row, delivered) in outcomes {
         let channel = row.channel.clone();
         match delivered {
+            Delivery::Delivered { remote_id } if has_moved_meanwhile(tx, &row).await? => {
+                // It stands where the chat was, and is still to be shown where the chat is now.
+                if let Some(remote_id) = &remote_id {
+                    store::tokens::learn(tx, &channel, &row.target, remote_id, &row.id).await?;
+                }
+                marked.sent += 1;
+            }
             Delivery::Delivered { remote_id } if was_known_meanwhile(tx, &row).await? => {
                 // A tap on it was quicker than Telegram's answer, or an earlier attempt had come through.
                 if let Some(remote_id) = &remote_id {
@@ -135,6 +142,14 @@ async fn mark_all(
         }
     }
     Ok(marked)
+}
+
+async fn has_moved_meanwhile(tx: &mut Tx, row: &MessageRow) -> Result<bool, StoreError> {
+    if row.kind != MessageKind::Card {
+        return Ok(false);
+    }
+    let now = store::messages::load(tx, &row.id).await?;
+    Ok(now.is_some_and(|now| now.target != row.target))
 }
 
 async fn was_known_meanwhile(tx: &mut Tx, row: &MessageRow) -> Result<bool, StoreError> {

@@ -45,14 +45,16 @@ pub async fn insert(tx: &mut Tx, copy: &str, tokens: &[NewToken], now: Timestamp
 
 /// What `token` stands for.
 pub async fn load(db: &mut impl Reads, token: &str) -> Result<Option<TokenRow>, StoreError> {
-    let select = sql("SELECT t.token, t.copy, m.target, m.remote_id, t.press FROM tokens t JOIN messages m ON m.id = t.copy
+    let select =
+        sql("SELECT t.token, t.copy, m.target, m.remote_id, t.press FROM tokens t JOIN messages m ON m.id = t.copy
          WHERE t.token = $1");
     row::optional(db, select.bind(token.to_owned())).await
 }
 
 /// What the buttons of `copy` stand for.
 pub async fn of_copy(db: &mut impl Reads, copy: &str) -> Result<Vec<TokenRow>, StoreError> {
-    let select = sql("SELECT t.token, t.copy, m.target, m.remote_id, t.press FROM tokens t JOIN messages m ON m.id = t.copy
+    let select =
+        sql("SELECT t.token, t.copy, m.target, m.remote_id, t.press FROM tokens t JOIN messages m ON m.id = t.copy
          WHERE t.copy = $1 ORDER BY t.created_at, t.token");
     row::all(db, select.bind(copy.to_owned())).await
 }

@@ -99,6 +99,7 @@ fn the_group_becomes_a_supergroup_and_its_cards_come_along() {
     let room = in_a_small_group(&["ada", "bob"]).start();
     room.world.silence("ada");
     let old = room.api.wait_message(SMALL, |message| !message.buttons().is_empty());
+    room.world.until("it is known that it was sent", |world| world.pending("ada")?["state"]["expires"].as_i64());
     room.api.migrate(SMALL, LARGE);
     let new = room.api.wait_message(LARGE, |message| !message.buttons().is_empty());
     assert!(new.text.contains("has become a supergroup"), "{}", new.text);
