@@ -74,6 +74,8 @@ pub async fn take_in(
             then.push(a_job(move |tx| Box::pin(work(tx, job, row, prepared, new, nth))));
         }
     }
+    let expected =
+        gateway.owed.expect(if at_once { inputs.iter().map(|input| input.id.clone()).collect() } else { Vec::new() });
     let is_new = Arc::clone(&new);
     fail_point!("inbox.before_append");
     let first = a_job(move |tx| Box::pin(append(tx, inputs, offsets, is_new)));
@@ -83,9 +85,10 @@ pub async fn take_in(
     let mut answers = answers.into_iter();
     let mut arrived = Vec::with_capacity(appended.len());
     let (mut plan, mut left, mut done) = (false, false, false);
-    for appended in appended {
+    for (nth, appended) in appended.into_iter().enumerate() {
         let answer = match answers.next() {
             Some(Ok(Some((answer, plans)))) => {
+                expected.committed(nth);
                 plan |= plans;
                 done = true;
                 Some(answer)
@@ -99,6 +102,7 @@ pub async fn take_in(
         };
         arrived.push(Arrived { appended, answer });
     }
+    drop(expected);
     if left {
         gateway.gate.close();
         gateway.bells.inbox.notify_one();

@@ -139,12 +139,19 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel, rung: &Notify) 
     let mut looked = Instant::now();
     let mut rested = looked + BREATH;
     let mut backlog: VecDeque<Group> = VecDeque::new();
+    // Answers that were handed over, and to whom since the last look began.
+    let mut ahead: VecDeque<Group> = VecDeque::new();
+    let mut handed = BTreeSet::new();
     let mut busy = BTreeSet::new();
     let mut stuck = BTreeSet::new();
     let mut running = FuturesUnordered::new();
     loop {
+        for row in gateway.owed.take(channel.name()) {
+            handed.insert(row.target.clone());
+            ahead.push_back((row.target.clone(), vec![row]));
+        }
         while running.len() < TARGETS
-            && let Some(group) = backlog.pop_front()
+            && let Some(group) = ahead.pop_front().or_else(|| backlog.pop_front())
         {
             busy.insert(group.0.clone());
             running.push(send(gateway, channel, group));
@@ -155,6 +162,7 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel, rung: &Notify) 
             // What is left of the last look is found again, behind what is more urgent by now; nothing of it
             // is begun meanwhile, or it would be found although it has just been sent.
             backlog.clear();
+            handed = ahead.iter().map(|(target, _)| target.clone()).collect();
             looking = Some(look(busy.union(&stuck).cloned().collect()));
         }
         if looking.is_none() && running.is_empty() {
@@ -177,6 +185,9 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel, rung: &Notify) 
             found = OptionFuture::from(looking.as_mut()), if looking.is_some() => {
                 looking = None;
                 backlog = found.transpose()?.unwrap_or_default().into();
+                // An answer that is handed over, or will be, was found all the same.
+                handed.append(&mut gateway.owed.targets());
+                backlog.retain(|(target, _)| !handed.contains(target));
                 rested = looked + BREATH.max(looked.elapsed() * (REST + 1));
             }
             () = rung.notified() => look_again = true,

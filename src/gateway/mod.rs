@@ -31,6 +31,7 @@ mod jump;
 mod ledger;
 mod marking;
 mod metrics;
+mod owed;
 pub mod plan;
 mod reload;
 mod retention;
@@ -107,6 +108,8 @@ pub struct Gateway {
     /// What is known of the bot and its chats.
     pub telegram: telegram::State,
     folders: begin::Folders,
+    /// Answers on the short way.
+    owed: owed::Owed,
     /// Looks of verifications at the same time: after a mass death they must not become a storm of
     /// probes that makes the living look dead.
     looks: tokio::sync::Semaphore,
@@ -162,6 +165,7 @@ impl Gateway {
             gate: arrival::Gate::default(),
             telegram: telegram::State::default(),
             folders: begin::Folders::new(),
+            owed: owed::Owed::default(),
             looks: tokio::sync::Semaphore::new(LOOKS_MAX),
             jumping: tokio::sync::Mutex::default(),
         })

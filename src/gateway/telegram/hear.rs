@@ -55,7 +55,7 @@ pub(in crate::gateway) async fn hear(
     match Update::read(&raw, me.id) {
         Update::Tap(tap) => {
             let heard = pressed(tx, entry, row, &tap).await?;
-            answer_tap(tx, entry, &tap, &heard).await?;
+            answer_tap(tx, entry, row, &tap, &heard).await?;
             Ok(heard)
         }
         Update::Message(message) => written(tx, entry, row, &message, &me, prepared).await,
@@ -153,8 +153,10 @@ pub(in crate::gateway) async fn apologise(
     store::messages::insert(tx, &[owed]).await
 }
 
-async fn answer_tap(tx: &mut Tx, entry: &Entry, tap: &Tap, heard: &Heard) -> Result<(), StoreError> {
-    store::messages::insert(tx, &[tap_answer(entry.id(), tap, &heard.answer, entry.now)]).await
+async fn answer_tap(tx: &mut Tx, entry: &Entry, row: &InputRow, tap: &Tap, heard: &Heard) -> Result<(), StoreError> {
+    let answer = tap_answer(entry.id(), tap, &heard.answer, entry.now);
+    entry.gateway().owed.announce(&row.id, &answer);
+    store::messages::insert(tx, &[answer]).await
 }
 
 fn tap_answer(id: String, tap: &Tap, answer: &Answer, now: Timestamp) -> NewMessage {
