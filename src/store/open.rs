@@ -30,7 +30,7 @@ impl Default for OpenOptions {
 const READER_CACHE: &str = "-256";
 /// The same of the writing connection. What a group of decisions has changed should fit in, or pages go to the log
 /// several times before their commit.
-const WRITER_CACHE: &str = "-4000";
+const WRITER_CACHE: &str = "-3000";
 /// How long a closing store waits for reads that are under way.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
