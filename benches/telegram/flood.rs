@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::bot_api::BotApi;
 use crate::plain::{ALL, Plain};
-use crate::room::{OPS, PEOPLE, Room, chat, nobody, person};
+use crate::room::{OPS, PEOPLE, Room, Verification, chat, nobody, person};
 use crate::world::{cpu_ms, memory_kib};
 use crate::{report, until};
 
@@ -43,7 +43,8 @@ struct Floor {
 async fn at(place: Place, floor: &Floor) {
     let port = nobody();
     let restart = |dir: &Path| format!("[mkdir, '{}/{{agent}}']", dir.join("stamps").display());
-    let room = Room::open(chat(), TAPS, &|_| format!("http://127.0.0.1:{port}/"), &restart).await;
+    let room =
+        Room::open(chat(), TAPS, &|_| format!("http://127.0.0.1:{port}/"), &restart, Verification::AsShipped).await;
     let mut cards = room.cards(TAPS).await;
     if place == Place::Private {
         cards = shown(&room).await;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::report;
-use crate::room::{OPS, Room, chat, nobody};
+use crate::room::{OPS, Room, Verification, chat, nobody};
 
 /// Agents that are dead, each with a card.
 const AGENTS: usize = 300;
@@ -16,7 +16,14 @@ pub async fn measure() {
     let (port, api) = (nobody(), chat());
     api.limit(RATE, RATE);
     let began = Instant::now();
-    let room = Room::open(api, AGENTS, &|_| format!("http://127.0.0.1:{port}/"), &|_| "['true']".to_owned()).await;
+    let room = Room::open(
+        api,
+        AGENTS,
+        &|_| format!("http://127.0.0.1:{port}/"),
+        &|_| "['true']".to_owned(),
+        Verification::Short,
+    )
+    .await;
     room.cards(AGENTS).await;
     let took = began.elapsed().as_secs_f64();
     let (calls, applied) = room.api.sending_calls();

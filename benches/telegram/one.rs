@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::plain::{ANSWER, COMMAND, Plain};
-use crate::room::{OPS, Room, agent_of, chat, nobody, person};
+use crate::room::{OPS, Room, Verification, agent_of, chat, nobody, person};
 use crate::{now, report, until};
 
 /// Taps.
@@ -19,7 +19,7 @@ const MAIN: f64 = 2.0;
 pub async fn measure() {
     let (port, me) = (nobody(), std::env::current_exe().expect("this program"));
     let restart = |dir: &Path| format!("['{}', stamp, '{}/{{agent}}']", me.display(), dir.join("stamps").display());
-    let room = Room::open(chat(), TAPS, &|_| format!("http://127.0.0.1:{port}/"), &restart).await;
+    let room = Room::open(chat(), TAPS, &|_| format!("http://127.0.0.1:{port}/"), &restart, Verification::Short).await;
     let cards = room.cards(TAPS).await;
     let dir = room.folder.path();
     let (stamps, plain_stamps) = (dir.join("stamps"), dir.join("plain-stamps"));

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::bot_api::BotApi;
-use crate::room::{OPS, PEOPLE, Room, chat, person};
+use crate::room::{OPS, PEOPLE, Room, Verification, chat, person};
 use crate::{report, until};
 
 /// Agents that die meanwhile, each with a card.
@@ -22,7 +22,7 @@ pub async fn measure() {
     let lives = Arc::new(AtomicBool::new(true));
     let port = serve(Arc::clone(&lives)).await;
     let url = |n: usize| format!("http://127.1.{}.{}:{port}/", n / 200, n % 200 + 1);
-    let room = Room::open(chat(), AGENTS, &url, &|_| "['true']".to_owned()).await;
+    let room = Room::open(chat(), AGENTS, &url, &|_| "['true']".to_owned(), Verification::Short).await;
     until("a first poll", || (!room.api.calls_of("getUpdates").is_empty()).then_some(())).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
 

@@ -20,6 +20,15 @@ pub struct Room {
     pub folder: tempfile::TempDir,
 }
 
+/// How those that were started are looked at, to see whether they live. These never do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// For a second only: so there is little going on between single taps.
+    Short,
+    /// With the times that nobody has set.
+    AsShipped,
+}
+
 /// The number of the `n`-th of the people; after the last the first comes again.
 pub fn person(n: usize) -> i64 {
     FIRST + i64::try_from(n % PEOPLE).expect("a small number")
@@ -40,6 +49,7 @@ impl Room {
         agents: usize,
         url: &dyn Fn(usize) -> String,
         restart: &dyn Fn(&Path) -> String,
+        verification: Verification,
     ) -> Self {
         let folder = folder("bench-telegram-").expect("a folder");
         let dir = folder.path();
@@ -54,6 +64,13 @@ impl Room {
             api.url()
         );
         let written = text(&gate).replace("people:\n", &format!("people:\n{people}"));
+        let written = match verification {
+            Verification::Short => written,
+            Verification::AsShipped => {
+                let kept = written.lines().filter(|line| !line.starts_with("timing:"));
+                kept.map(|line| format!("{line}\n")).collect()
+            }
+        };
         let (before, _) = written.split_once("channels:\n").expect("the channels of the file");
         std::fs::write(&gate, format!("{before}{telegram}")).expect("the gateway's own file");
         let policy = dir.join("resurrection_pool.json");

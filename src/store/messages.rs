@@ -265,7 +265,11 @@ pub async fn sent(
     now: Timestamp,
     edit_id: &str,
 ) -> Result<(), StoreError> {
-    let current = load(tx, &message.id).await?.map(|current| current.body);
+    let current = match message.kind {
+        MessageKind::Card | MessageKind::Edit => load(tx, &message.id).await?.map(|current| current.body),
+        // Nothing ever changes these.
+        MessageKind::Note | MessageKind::Answer => None,
+    };
     let is_old = current.as_ref().is_some_and(|current| *current != message.body);
     if is_old && message.kind == MessageKind::Edit {
         return Ok(());
