@@ -31,7 +31,7 @@ const AGAIN_TOGETHER: usize = 64;
 ///
 /// A job that fails is taken back on its own without any savepoint, which would cost every job the
 /// copying of each page that it changes: nothing was sent yet, or the transaction is rolled back and the
-/// changes of the jobs before, which are kept until the commit, are made again ([`Tx::undo_job`]).
+/// changes of the jobs before, which are kept until the commit, are made again (`Tx::undo_job`).
 pub struct Tx {
     connection: SqliteConnection,
     /// The journal's last entry as this transaction sees it, so that a group of jobs reads it
