@@ -64,7 +64,13 @@ pub struct Daemon {
 impl Daemon {
     /// Starts one in `dir` and waits until it answers.
     pub async fn start(dir: &Path) -> std::io::Result<Self> {
+        Self::start_with(dir, &[]).await
+    }
+
+    /// The same, with more in its environment.
+    pub async fn start_with(dir: &Path, environment: &[(&str, &str)]) -> std::io::Result<Self> {
         let child = Command::new(env!("CARGO_BIN_EXE_lazarus-gate"))
+            .envs(environment.iter().copied())
             .arg("run")
             .arg("--config")
             .arg(dir.join("lazarus-gate.yaml"))
