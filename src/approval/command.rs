@@ -226,7 +226,7 @@ fn split_word(text: &str) -> (&str, &str) {
 
 /// The request a line names, and what follows. In a reply, a first word is taken for a code only
 /// if it is the one replied to or holds a digit: otherwise "deny please wait" would name a request.
-fn target(text: &str, context: Option<Code>) -> Result<(Target, &str), String> {
+pub(super) fn target(text: &str, context: Option<Code>) -> Result<(Target, &str), String> {
     let (word, rest) = split_word(text);
     if let Ok(key) = ApprovalKey::parse(word) {
         return Ok((Target::Key(key), rest));
@@ -242,7 +242,7 @@ fn target(text: &str, context: Option<Code>) -> Result<(Target, &str), String> {
     }
 }
 
-fn agent_name(word: &str) -> Result<AgentName, String> {
+pub(super) fn agent_name(word: &str) -> Result<AgentName, String> {
     if word.is_empty() {
         return Err("it does not say which agent".into());
     }
@@ -297,7 +297,7 @@ fn reason(text: &str) -> Option<String> {
 }
 
 /// What a person typed, short and harmless enough to be shown back.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 

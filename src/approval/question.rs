@@ -1,7 +1,7 @@
 //! What can be asked without changing anything, in a chat as on the command line.
 
-use super::command::{Form, Misunderstood};
-use super::{ApprovalKey, Code, Target};
+use super::command::{Form, Misunderstood, agent_name, shown, target};
+use super::{Code, Target};
 use crate::pool::AgentName;
 
 /// Something that is only read.
@@ -67,7 +67,7 @@ impl Question {
         let wrong = |why: String| Misunderstood::WrongForm { why, form: form.form };
         let bare = |question: Self| match rest.first() {
             // `/start something` is what a link to the bot makes of itself.
-            Some(more) if form.verb != "help" => Err(wrong(format!("'{}' is too much", short(more)))),
+            Some(more) if form.verb != "help" => Err(wrong(format!("'{}' is too much", shown(more)))),
             Some(_) | None => Ok(question),
         };
         Some(match (form.verb, rest.as_slice()) {
@@ -76,30 +76,15 @@ impl Question {
             ("plan", _) => bare(Self::Plan),
             ("whoami", _) => bare(Self::Whoami),
             ("help", _) => bare(Self::Help),
-            ("show", []) => match context {
-                Some(code) => Ok(Self::Show { target: Target::Code(code) }),
-                None => Err(wrong("it does not say which request".into())),
-            },
-            ("show", [word]) => match (Code::parse(word), ApprovalKey::parse(word)) {
-                (_, Ok(key)) => Ok(Self::Show { target: Target::Key(key) }),
-                (Ok(code), Err(_)) => Ok(Self::Show { target: Target::Code(code) }),
-                (Err(error), Err(_)) => Err(wrong(format!("'{}' is no code: {error}", short(word)))),
-            },
+            ("show", []) => target("", context).map(|(target, _)| Self::Show { target }).map_err(wrong),
+            ("show", [word]) => target(word, None).map(|(target, _)| Self::Show { target }).map_err(wrong),
             ("history", []) => Ok(Self::History { agent: None }),
-            ("history", [name]) => agent(name).map(|agent| Self::History { agent: Some(agent) }).map_err(wrong),
-            ("explain", [name]) => agent(name).map(|agent| Self::Explain { agent }).map_err(wrong),
-            ("explain", []) => Err(wrong("it does not say which agent".into())),
+            ("history", [name]) => agent_name(name).map(|agent| Self::History { agent: Some(agent) }).map_err(wrong),
+            ("explain", []) => agent_name("").map(|agent| Self::Explain { agent }).map_err(wrong),
+            ("explain", [name]) => agent_name(name).map(|agent| Self::Explain { agent }).map_err(wrong),
             _ => Err(wrong("that is too much".into())),
         })
     }
-}
-
-fn agent(word: &str) -> Result<AgentName, String> {
-    AgentName::new(word).map_err(|error| format!("'{}' is no agent's name: {error}", short(word)))
-}
-
-fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
 #[cfg(test)]

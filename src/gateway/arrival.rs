@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use super::hear::handle;
 use super::{Gateway, telegram};
 use crate::approval::Answer;
-use crate::store::inbox::{Appended, Input, InputRow, InputState};
+use crate::store::inbox::{Appended, Input};
 use crate::store::{self, StoreError};
 
 /// What became of an input that arrived.
@@ -68,10 +68,9 @@ pub async fn take_in(
     let new: Arc<[AtomicBool]> = inputs.iter().map(|_| AtomicBool::new(false)).collect();
     if at_once {
         for (nth, input) in inputs.iter().enumerate() {
-            let row = row_of(input);
-            let prepared = telegram::prepare(gateway, &row).await?;
-            let (job, new) = (Arc::clone(gateway), Arc::clone(&new));
-            then.push(a_job(move |tx| Box::pin(work(tx, job, row, prepared, new, nth))));
+            let prepared = telegram::prepare(gateway, input).await?;
+            let (job, input, new) = (Arc::clone(gateway), input.clone(), Arc::clone(&new));
+            then.push(a_job(move |tx| Box::pin(work(tx, job, input, prepared, new, nth))));
         }
     }
     let expected =
@@ -147,7 +146,7 @@ async fn append(
 async fn work(
     tx: &mut store::Tx,
     gateway: Arc<Gateway>,
-    row: InputRow,
+    input: Input,
     prepared: Option<String>,
     new: Arc<[AtomicBool]>,
     nth: usize,
@@ -155,20 +154,5 @@ async fn work(
     if !new.get(nth).is_some_and(|new| new.load(Ordering::Acquire)) {
         return Ok(None);
     }
-    handle(tx, &gateway, &row, prepared).await.map(Some)
-}
-
-fn row_of(input: &Input) -> InputRow {
-    InputRow {
-        id: input.id.clone(),
-        seq: 0,
-        source: input.source.clone(),
-        raw: input.raw.clone(),
-        entered_at: input.entered_at,
-        state: InputState::New,
-        attempts: 0,
-        handled_at: None,
-        answer: None,
-        keep: false,
-    }
+    handle(tx, &gateway, &input, prepared).await.map(Some)
 }

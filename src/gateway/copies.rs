@@ -8,11 +8,16 @@ use serde_json::json;
 use super::ledger::{Entry, from_body};
 use super::speak::{self, Outlet, Priority};
 use crate::approval::{Channel, Command, Press, Request, RequestId, RequestState, Target};
-use crate::incident::{Basis, Facts, Step};
+use crate::incident::{Basis, Case, Event, Execution, Step};
 use crate::store::messages::{MessageKind, MessageRow, MessageState};
 use crate::store::tokens::{NewToken, TokenRow};
 use crate::store::{self, StoreError, Tx};
 use crate::wording::{self, AnswerOption, Button, Card, CardFacts, Content};
+
+/// How many lines of an agent's history a card shows.
+const RECENT: usize = 3;
+/// How far back in the agent's journal they are looked for.
+const RECENT_READ: u32 = 30;
 
 /// Which requests have a copy in which chat, and the newest one's id there.
 #[derive(Debug, Default)]
@@ -47,7 +52,7 @@ pub async fn put(
 }
 
 /// Gives every copy of the step's requests what it says now.
-pub async fn refresh(tx: &mut Tx, entry: &Entry, step: &Step, facts: &Facts<'_>) -> Result<Shown, StoreError> {
+pub async fn refresh(tx: &mut Tx, entry: &Entry, step: &Step) -> Result<Shown, StoreError> {
     let mut shown = Shown::default();
     for request in step.former_request.iter().chain(&step.case.request) {
         let rows = store::messages::cards(tx, &request.id.0).await?;
@@ -56,7 +61,7 @@ pub async fn refresh(tx: &mut Tx, entry: &Entry, step: &Step, facts: &Facts<'_>)
         if rows.is_empty() {
             continue;
         }
-        let card = card_of(tx, entry, step, request, facts).await?;
+        let card = card_after(tx, entry, step, request).await?;
         for row in rows {
             edit(tx, entry, &row, request, &card).await?;
             shown.0.insert((request.id.0.clone(), row.target), row.remote_id);
@@ -65,25 +70,60 @@ pub async fn refresh(tx: &mut Tx, entry: &Entry, step: &Step, facts: &Facts<'_>)
     Ok(shown)
 }
 
-async fn card_of(
-    tx: &mut Tx,
-    entry: &Entry,
-    step: &Step,
-    request: &Request,
-    facts: &Facts<'_>,
-) -> Result<Card, StoreError> {
-    let setting = entry.setting();
-    let of_this = |basis: &Basis| matches!(basis, Basis::Request { request: id, .. } if *id == request.id);
-    let executions = step.case.execution.iter().chain(&step.former_execution);
+/// The card of `request`, one of `case`, with what happened to its agent lately.
+pub async fn card(tx: &mut Tx, entry: &Entry, case: &Case, request: &Request) -> Result<Card, StoreError> {
+    let recent = recent(tx, entry, case).await?;
+    Ok(card_with(entry, case, request, case.execution.as_ref(), &recent))
+}
+
+/// The card of a request of a step, for a copy that is there already.
+async fn card_after(tx: &mut Tx, entry: &Entry, step: &Step, request: &Request) -> Result<Card, StoreError> {
     // Whoever decides wants the past; whoever reads the end wants the end.
-    let recent =
-        if request.is_pending() { speak::recent(tx, &step.case, &setting, entry.now).await? } else { Vec::new() };
-    let known = CardFacts {
-        execution: executions.into_iter().find(|execution| of_this(&execution.basis)),
-        approval_ttl: facts.timing.approval_ttl,
-        recent: &recent,
-    };
-    Ok(wording::card(&step.case.incident, request, &known, &setting, entry.now))
+    if request.is_pending() {
+        return card(tx, entry, &step.case, request).await;
+    }
+    let of_this = |basis: &Basis| matches!(basis, Basis::Request { request: id, .. } if *id == request.id);
+    let mut executions = step.case.execution.iter().chain(&step.former_execution);
+    Ok(card_with(entry, &step.case, request, executions.find(|execution| of_this(&execution.basis)), &[]))
+}
+
+fn card_with(entry: &Entry, case: &Case, request: &Request, execution: Option<&Execution>, recent: &[String]) -> Card {
+    let known = CardFacts { execution, approval_ttl: entry.in_force().timing.approval_ttl, recent };
+    wording::card(&case.incident, request, &known, &entry.setting(), entry.now)
+}
+
+/// What happened to the agent lately, before this death was asked about, oldest first.
+async fn recent(tx: &mut Tx, entry: &Entry, case: &Case) -> Result<Vec<String>, StoreError> {
+    let setting = entry.setting();
+    let agent = &case.incident.agent;
+    let filter = store::journal::Filter { agent: Some(agent.clone()), ..Default::default() };
+    let rows = store::journal::page(tx, None, RECENT_READ, &filter).await?;
+    let mut lines: Vec<String> = rows
+        .iter()
+        .filter_map(|row| Some((row.at, serde_json::from_str::<Event>(&row.body).ok()?)))
+        .filter(|(_, event)| is_history(event))
+        .take(RECENT)
+        .map(|(at, event)| wording::history_line(&event, agent, at, &setting, entry.now))
+        .collect();
+    lines.reverse();
+    Ok(lines)
+}
+
+/// Whether an event says something about an agent's past to somebody who decides now.
+fn is_history(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Denied { .. }
+            | Event::Expired { .. }
+            | Event::CalledOff { .. }
+            | Event::Failed { .. }
+            | Event::Unknown { .. }
+            | Event::Verified { .. }
+            | Event::NotRecovered { .. }
+            | Event::Relapsed { .. }
+            | Event::StandInLost
+            | Event::Recovered { .. }
+    )
 }
 
 /// Gives one copy, as it was read in this transaction, what it says now.
@@ -123,25 +163,44 @@ pub async fn edit_as(
     Ok(())
 }
 
-/// The card with its buttons; a button that the copy has had keeps its token.
+/// The card with its buttons.
 fn content(entry: &Entry, request: &Request, card: &Card, known: &[TokenRow]) -> (Content, Vec<NewToken>) {
-    let mut new = Vec::new();
-    let mut button = |label: String, answer: &AnswerOption| {
-        let press = json!(Press::Say { command: command(request, answer) }).to_string();
-        let token = match known.iter().find(|token| token.press == press) {
+    let mut buttons = Buttons::of(entry, known);
+    let mut button = |label, answer| buttons.button(label, &Press::Say { command: command(request, &answer) });
+    let rows = card.button_rows().into_iter();
+    let rows = rows.map(|row| row.into_iter().map(|(label, answer)| button(label, answer)).collect()).collect();
+    let text = wording::pages(&card.to_text()).into_iter().next().unwrap_or_default();
+    (Content { text, html: Some(card.to_html()), buttons: rows, ..Content::default() }, buttons.new)
+}
+
+/// Makes the buttons of one message. A button that it has had keeps its token, so that a press that is on
+/// its way still finds it.
+pub struct Buttons<'a> {
+    entry: &'a Entry,
+    known: &'a [TokenRow],
+    /// What is to be kept with the message.
+    pub new: Vec<NewToken>,
+}
+
+impl<'a> Buttons<'a> {
+    /// Of a message whose tokens until now are `known`.
+    pub fn of(entry: &'a Entry, known: &'a [TokenRow]) -> Self {
+        Self { entry, known, new: Vec::new() }
+    }
+
+    /// One that says `press`.
+    pub fn button(&mut self, label: String, press: &Press) -> Button {
+        let press = json!(press).to_string();
+        let token = match self.known.iter().find(|token| token.press == press) {
             Some(known) => known.token.clone(),
             None => {
-                let token = entry.token();
-                new.push(NewToken { token: token.clone(), press });
+                let token = self.entry.token();
+                self.new.push(NewToken { token: token.clone(), press });
                 token
             }
         };
         Button { label, token }
-    };
-    let rows = card.button_rows().into_iter();
-    let buttons = rows.map(|row| row.into_iter().map(|(label, answer)| button(label, &answer)).collect()).collect();
-    let text = wording::pages(&card.to_text()).into_iter().next().unwrap_or_default();
-    (Content { text, html: Some(card.to_html()), buttons, ..Content::default() }, new)
+    }
 }
 
 /// What a button says, with the whole key: a code comes again some day.

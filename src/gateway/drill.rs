@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Gateway;
+use super::copies::Buttons;
 use super::hear::{Heard, Speech, Why};
 use super::ledger::{Entry, from_body};
 use super::speak::{self, Outlet, Priority};
@@ -17,9 +18,8 @@ use crate::incident::Refusal;
 use crate::pool::{MissionName, Timestamp};
 use crate::store::drills::{DrillPhase, DrillRecord};
 use crate::store::messages::{MessageKind, MessageState};
-use crate::store::tokens::NewToken;
 use crate::store::{self, Reads, StoreError, Tx};
-use crate::wording::{self, Button, Content, NoDrill};
+use crate::wording::{self, Content, NoDrill};
 
 /// How often another code is drawn because one was given before.
 const CODE_TRIES: u32 = 8;
@@ -35,7 +35,7 @@ pub(super) async fn start(
     let (setting, now) = (entry.setting(), entry.now);
     let refused = |why: &NoDrill<'_>| {
         let text = wording::no_drill(why, &setting, now);
-        Ok(Heard::refused(speech.row, &speech.said.speaker, None, Why::Text, text))
+        Ok(Heard::refused(speech.input, &speech.said.speaker, None, Why::Text, text))
     };
     let missions: BTreeSet<&MissionName> = entry.in_force().members().map(|(_, member)| &member.mission).collect();
     let known: Vec<MissionName> = missions.into_iter().cloned().collect();
@@ -62,7 +62,7 @@ pub(super) async fn start(
     if outlets.is_empty() {
         return refused(&NoDrill::NoChannel);
     }
-    let id = speech.row.id.clone();
+    let id = speech.input.id.clone();
     let drill = Drill {
         code: fresh_code(tx, entry, &id).await?,
         id,
@@ -92,16 +92,16 @@ pub(super) async fn here(
     target: &Target,
 ) -> Result<Heard, StoreError> {
     let Some(by) = speech.person.clone() else { return Ok(speech.stranger()) };
-    let refused = |text| Ok(Heard::refused(speech.row, &speech.said.speaker, None, Why::Text, text));
+    let refused = |text| Ok(Heard::refused(speech.input, &speech.said.speaker, None, Why::Text, text));
     let Some(mut drill) = of(tx, target).await? else { return refused(wording::no_such_drill(target)) };
     let via = speech.said.via;
-    match drill.here(&by, via, speech.row.entered_at, entry.people()) {
+    match drill.here(&by, via, speech.input.entered_at, entry.people()) {
         Err(NotHere::NotAllowed) => Ok(not_allowed(entry, speech, drill.mission)),
         Err(NotHere::Over) => refused(wording::drill_over(&drill, &entry.setting(), entry.now)),
         Ok(()) => {
             let took = u64::try_from(drill.took().unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
             let body = json!({ "drill": "answered", "code": drill.code, "mission": drill.mission, "by": by,
-                "via": via.to_string(), "took_ms": took, "id": drill.id, "input": speech.row.id });
+                "via": via.to_string(), "took_ms": took, "id": drill.id, "input": speech.input.id });
             over(tx, entry, &drill, "drill_answered", body).await?;
             Ok(Heard::taken(wording::drill_here(&drill)))
         }
@@ -112,7 +112,7 @@ fn not_allowed(entry: &Entry, speech: &Speech<'_>, mission: MissionName) -> Hear
     let Some(person) = speech.person.clone() else { return speech.stranger() };
     let refusal = Refusal::NotAllowed { person, mission };
     let text = wording::refusal(&refusal, &entry.setting(), entry.now);
-    Heard::refused(speech.row, &speech.said.speaker, None, Why::Refusal(&refusal), text)
+    Heard::refused(speech.input, &speech.said.speaker, None, Why::Refusal(&refusal), text)
 }
 
 /// The drill that `target` names; only a code names one.
@@ -191,17 +191,15 @@ async fn over(tx: &mut Tx, entry: &Entry, drill: &Drill, kind: &str, body: Value
 /// A card of the drill, on its way to `outlet`.
 async fn put(tx: &mut Tx, entry: &Entry, outlet: &Outlet, drill: &Drill) -> Result<(), StoreError> {
     let (id, mut content) = (entry.id(), content(entry, drill));
-    let mut tokens = Vec::new();
+    let mut buttons = Buttons::of(entry, &[]);
     if outlet.channel == Channel::Telegram {
         let press = Press::Say { command: Command::Here { target: Target::Code(drill.code) } };
-        let token = entry.token();
-        tokens.push(NewToken { token: token.clone(), press: json!(press).to_string() });
-        content.buttons = vec![vec![Button { label: wording::drill_button(), token }]];
+        content.buttons = vec![vec![buttons.button(wording::drill_button(), &press)]];
     }
     let about = Some(drill.id.clone());
     let card = speak::message(id.clone(), outlet, MessageKind::Card, about, Priority::Request, &content, entry.now);
     store::messages::insert(tx, &[card]).await?;
-    store::tokens::insert(tx, &id, &tokens, entry.now).await
+    store::tokens::insert(tx, &id, &buttons.new, entry.now).await
 }
 
 fn content(entry: &Entry, drill: &Drill) -> Content {

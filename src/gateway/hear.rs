@@ -10,7 +10,7 @@ use crate::approval::{Answer, AnswerKind, Command, InputId, PersonId, Said, Spea
 use crate::incident::{self, Ballot, Event, Refusal, Vote};
 use crate::pool::{AgentName, Timestamp};
 use crate::store::executions::ExecutionPhase;
-use crate::store::inbox::{InputRow, InputState};
+use crate::store::inbox::{Input, InputState};
 use crate::store::{self, StoreError, Tx};
 use crate::wording::{self, Alarm, Reply, Setting};
 
@@ -19,20 +19,20 @@ use crate::wording::{self, Alarm, Reply, Setting};
 pub async fn handle(
     tx: &mut Tx,
     gateway: &Arc<Gateway>,
-    row: &InputRow,
+    input: &Input,
     prepared: Option<String>,
 ) -> Result<(Answer, bool), StoreError> {
     let entry = Entry::open(tx, gateway).await?;
-    let heard = if row.source == telegram::SOURCE {
-        telegram::hear(tx, &entry, row, prepared).await?
+    let heard = if input.source == telegram::SOURCE {
+        telegram::hear(tx, &entry, input, prepared).await?
     } else {
-        hear(tx, gateway, &entry, row).await?
+        hear(tx, gateway, &entry, input).await?
     };
     if let Some(refused) = &heard.journal {
         store::journal::append(tx, std::slice::from_ref(refused), entry.now).await?;
     }
     let answer = json!(heard.answer).to_string();
-    store::inbox::finish(tx, &row.id, &answer, entry.now, heard.evidence).await?;
+    store::inbox::finish(tx, &input.id, &answer, entry.now, heard.evidence).await?;
     fail_point!("inbox.in_handling");
     Ok((heard.answer, heard.plan))
 }
@@ -72,13 +72,13 @@ impl Heard {
     }
 
     /// Who may not, or what cannot be: told, and journaled.
-    pub(super) fn refused(row: &InputRow, speaker: &Speaker, agent: Option<AgentName>, why: Why, text: String) -> Self {
+    pub(super) fn refused(input: &Input, speaker: &Speaker, agent: Option<AgentName>, why: Why, text: String) -> Self {
         let mut body = match why {
             Why::Refusal(refusal) => json!(refusal),
             Why::Text => json!({ "text": text }),
         };
         if let Some(fields) = body.as_object_mut() {
-            fields.insert("input".into(), json!(row.id));
+            fields.insert("input".into(), json!(input.id));
             fields.insert("by".into(), json!(speaker.to_string()));
         }
         Self {
@@ -99,8 +99,8 @@ impl Heard {
     }
 }
 
-async fn hear(tx: &mut Tx, gateway: &Arc<Gateway>, entry: &Entry, row: &InputRow) -> Result<Heard, StoreError> {
-    let Ok(said) = serde_json::from_str::<Said>(&row.raw) else {
+async fn hear(tx: &mut Tx, gateway: &Arc<Gateway>, entry: &Entry, input: &Input) -> Result<Heard, StoreError> {
+    let Ok(said) = serde_json::from_str::<Said>(&input.raw) else {
         return Ok(Heard::misunderstood("this input cannot be read; it was made by another release".into()));
     };
     let person = entry.people().who(&said.speaker).cloned();
@@ -108,9 +108,9 @@ async fn hear(tx: &mut Tx, gateway: &Arc<Gateway>, entry: &Entry, row: &InputRow
     let command = match Command::parse(&said.line, said.context) {
         Ok(command) => command,
         Err(wrong) if person.is_some() || owner => return Ok(Heard::misunderstood(wording::misunderstood(&wrong))),
-        Err(_) => return Ok(Heard::refused(row, &said.speaker, None, Why::Text, wording::stranger(&said.speaker))),
+        Err(_) => return Ok(Heard::refused(input, &said.speaker, None, Why::Text, wording::stranger(&said.speaker))),
     };
-    obey(tx, entry, row, &said, command).await
+    obey(tx, entry, input, &said, command).await
 }
 
 /// Whoever owns the store, or the machine.
@@ -122,7 +122,7 @@ fn is_owner(gateway: &Gateway, speaker: &Speaker) -> bool {
 pub(super) async fn obey(
     tx: &mut Tx,
     entry: &Entry,
-    row: &InputRow,
+    input: &Input,
     said: &Said,
     command: Command,
 ) -> Result<Heard, StoreError> {
@@ -141,13 +141,13 @@ pub(super) async fn obey(
         (Some(person), false) => {
             let reply = Reply::ApprovesNothing { person: person.id.clone() };
             let text = reply.text(&entry.setting(), entry.now);
-            return Ok(Heard::refused(row, &said.speaker, None, Why::Text, text));
+            return Ok(Heard::refused(input, &said.speaker, None, Why::Text, text));
         }
         (None, false) => {
-            return Ok(Heard::refused(row, &said.speaker, None, Why::Text, wording::stranger(&said.speaker)));
+            return Ok(Heard::refused(input, &said.speaker, None, Why::Text, wording::stranger(&said.speaker)));
         }
     };
-    let speech = Speech { row, said, person: person.map(|person| person.id), by, owner };
+    let speech = Speech { input, said, person: person.map(|person| person.id), by, owner };
     speech.act(tx, gateway, entry, command).await
 }
 
@@ -167,7 +167,7 @@ fn is_for_all(command: &Command) -> bool {
 
 /// Something said by somebody who counts.
 pub(super) struct Speech<'a> {
-    pub(super) row: &'a InputRow,
+    pub(super) input: &'a Input,
     pub(super) said: &'a Said,
     pub(super) person: Option<PersonId>,
     pub(super) by: String,
@@ -200,7 +200,7 @@ impl Speech<'_> {
 
     fn refused(&self, agent: &AgentName, refusal: &Refusal, entry: &Entry) -> Heard {
         let text = wording::refusal(refusal, &entry.setting(), entry.now);
-        Heard::refused(self.row, &self.said.speaker, Some(agent.clone()), Why::Refusal(refusal), text)
+        Heard::refused(self.input, &self.said.speaker, Some(agent.clone()), Why::Refusal(refusal), text)
     }
 
     /// A reply that is about no case; what it refuses is journaled, what it takes was by the alarm.
@@ -212,7 +212,7 @@ impl Speech<'_> {
             | AnswerKind::NotFound
             | AnswerKind::Misunderstood
             | AnswerKind::SetAside) => {
-                let mut heard = Heard::refused(self.row, &self.said.speaker, None, Why::Text, text);
+                let mut heard = Heard::refused(self.input, &self.said.speaker, None, Why::Text, text);
                 heard.answer.outcome = outcome;
                 heard
             }
@@ -221,7 +221,7 @@ impl Speech<'_> {
 
     pub(super) fn stranger(&self) -> Heard {
         let text = wording::stranger(&self.said.speaker);
-        Heard::refused(self.row, &self.said.speaker, None, Why::Text, text)
+        Heard::refused(self.input, &self.said.speaker, None, Why::Text, text)
     }
 
     async fn vote(&self, tx: &mut Tx, entry: &Entry, target: &Target, ballot: Ballot) -> Result<Heard, StoreError> {
@@ -230,7 +230,7 @@ impl Speech<'_> {
         let Some((request, case)) = ledger::named(tx, target).await? else {
             if let Some(drill) = drill::of(tx, target).await? {
                 let text = wording::only_a_drill(&drill);
-                return Ok(Heard::refused(self.row, &self.said.speaker, None, Why::Text, text));
+                return Ok(Heard::refused(self.input, &self.said.speaker, None, Why::Text, text));
             }
             return Ok(self.replied(&Reply::NoSuchRequest { target: target.clone() }, &setting, now));
         };
@@ -247,8 +247,8 @@ impl Speech<'_> {
         let vote = Vote {
             by,
             via: self.said.via,
-            input: InputId(self.row.id.clone()),
-            entered_at: self.row.entered_at,
+            input: InputId(self.input.id.clone()),
+            entered_at: self.input.entered_at,
             ballot,
         };
         match entry.apply(tx, case, None, &|case, facts| incident::vote(case, &vote, facts)).await? {

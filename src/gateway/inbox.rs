@@ -167,9 +167,9 @@ enum Worked {
 
 /// Works one input off.
 async fn work_off(gateway: &Arc<Gateway>, row: &InputRow, counted: Counted) -> Result<Worked, StoreError> {
-    let (job, input) = (Arc::clone(gateway), row.clone());
+    let (job, input) = (Arc::clone(gateway), row.input());
     fail_point!("inbox.before_handled");
-    let prepared = telegram::prepare(gateway, row).await?;
+    let prepared = telegram::prepare(gateway, &input).await?;
     match gateway.store.write(move |tx| Box::pin(async move { handle(tx, &job, &input, prepared).await })).await {
         Ok((answer, plan)) => {
             fail_point!("inbox.after_handled");
@@ -219,7 +219,7 @@ async fn count_failure(
     why: String,
     counted: Counted,
 ) -> Result<bool, StoreError> {
-    let (job, input) = (Arc::clone(gateway), row.clone());
+    let (job, input) = (Arc::clone(gateway), row.input());
     let reply = Reply::SetAside { id: row.id.clone() };
     let answer = Answer { outcome: reply.kind(), text: reply.text(&gateway.setting(None), gateway.clock.now()) };
     let told = answer.clone();

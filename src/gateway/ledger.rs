@@ -265,7 +265,7 @@ impl Entry {
                 self.gateway.folders.make_ahead(&self.gateway, execution);
             }
         }
-        super::speak::step(tx, self, step, facts).await
+        super::speak::step(tx, self, step).await
     }
 
     /// Whose job it is.
@@ -327,6 +327,17 @@ pub async fn named(tx: &mut Tx, target: &Target) -> Result<Option<(Request, Case
     let row = CaseRow { id: row.id, agent: row.agent, body: row.body, request: of_case, execution: row.execution };
     let case = complete(tx, row, known).await?;
     Ok(Some((request, case)))
+}
+
+/// Every request that waits for an answer, with its case, the oldest first.
+pub async fn pending(tx: &mut Tx) -> Result<Vec<(Request, Case)>, StoreError> {
+    let mut all = Vec::new();
+    for row in store::requests::pending(tx).await? {
+        let Some(case) = case_of(tx, &IncidentId(row.incident_id)).await? else { continue };
+        let request = case.pending().filter(|request| request.id.0 == row.id).cloned();
+        all.extend(request.map(|request| (request, case)));
+    }
+    Ok(all)
 }
 
 /// The case of a row that was read in the same transaction.

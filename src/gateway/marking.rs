@@ -11,7 +11,7 @@ use crate::incident::{self, Step};
 use crate::pool::IncidentId;
 use crate::store::messages::{MessageKind, MessageRow, MessageState};
 use crate::store::{self, StoreError, Tx};
-use crate::wording::{self, Alarm, CardFacts};
+use crate::wording::Alarm;
 
 /// What became of some messages.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,33 +80,9 @@ async fn mark_all(
     for (row, delivered) in outcomes {
         let channel = row.channel.clone();
         match delivered {
-            Delivery::Delivered { remote_id } if has_moved_meanwhile(tx, &row).await? => {
-                // It stands where the chat was, and is still to be shown where the chat is now.
-                if let Some(remote_id) = &remote_id {
-                    store::tokens::learn(tx, &channel, &row.target, remote_id, &row.id).await?;
-                }
-                marked.sent += 1;
-            }
-            Delivery::Delivered { remote_id } if was_known_meanwhile(tx, &row).await? => {
-                // A tap on it was quicker than Telegram's answer, or an earlier attempt had come through.
-                if let Some(remote_id) = &remote_id {
-                    store::tokens::learn(tx, &channel, &row.target, remote_id, &row.id).await?;
-                    store::messages::edit_again(tx, &row.id, &entry.id(), row.priority, entry.now).await?;
-                }
-                marked.sent += 1;
-            }
             Delivery::Delivered { remote_id } => {
-                store::messages::sent(tx, &row, remote_id.as_deref(), entry.now, &entry.id()).await?;
-                gateway.status.settle(&channel);
-                gateway.status.settle(&cause(&row));
+                marked.cards |= arrived(tx, gateway, &entry, &row, remote_id.as_deref()).await?;
                 marked.sent += 1;
-                if row.kind == MessageKind::Card {
-                    marked.cards = true;
-                    if let Some(remote_id) = &remote_id {
-                        store::tokens::learn(tx, &channel, &row.target, remote_id, &row.id).await?;
-                    }
-                    delivered_card(tx, &entry, &row).await?;
-                }
             }
             Delivery::Retry { after, why } => {
                 tracing::warn!(channel, why, "a message could not be sent and is tried again");
@@ -144,20 +120,40 @@ async fn mark_all(
     Ok(marked)
 }
 
-async fn has_moved_meanwhile(tx: &mut Tx, row: &MessageRow) -> Result<bool, StoreError> {
-    if row.kind != MessageKind::Card {
-        return Ok(false);
+/// The other side has it. Of a card its id there is kept, and what happened meanwhile counts. Tells whether it
+/// is a card of which that was news.
+async fn arrived(
+    tx: &mut Tx,
+    gateway: &Gateway,
+    entry: &Entry,
+    row: &MessageRow,
+    remote_id: Option<&str>,
+) -> Result<bool, StoreError> {
+    let is_card = row.kind == MessageKind::Card;
+    let now = if is_card { store::messages::load(tx, &row.id).await? } else { None };
+    if let Some(remote_id) = remote_id.filter(|_| is_card) {
+        store::tokens::learn(tx, &row.channel, &row.target, remote_id, &row.id).await?;
     }
-    let now = store::messages::load(tx, &row.id).await?;
-    Ok(now.is_some_and(|now| now.target != row.target))
-}
-
-async fn was_known_meanwhile(tx: &mut Tx, row: &MessageRow) -> Result<bool, StoreError> {
-    if row.kind != MessageKind::Card {
-        return Ok(false);
+    match now {
+        // It stands where the chat was, and is still to be shown where the chat is now.
+        Some(now) if now.target != row.target => Ok(false),
+        // A tap on it was quicker than Telegram's answer, or an earlier attempt had come through.
+        Some(now) if now.state == MessageState::Sent => {
+            if remote_id.is_some() {
+                store::messages::edit_again(tx, &row.id, &entry.id(), row.priority, entry.now).await?;
+            }
+            Ok(false)
+        }
+        Some(_) | None => {
+            store::messages::sent(tx, row, remote_id, entry.now, &entry.id()).await?;
+            gateway.status.settle(&row.channel);
+            gateway.status.settle(&cause(row));
+            if is_card {
+                delivered_card(tx, entry, row).await?;
+            }
+            Ok(is_card)
+        }
     }
-    let now = store::messages::load(tx, &row.id).await?;
-    Ok(now.is_some_and(|now| now.state == MessageState::Sent))
 }
 
 fn cause(row: &MessageRow) -> String {
@@ -197,10 +193,7 @@ async fn lost(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &MessageRow, w
     store::messages::failed(tx, &row.id, again).await?;
     store::messages::postpone(tx, &row.channel, &row.target, again).await?;
     let alarm = Alarm::ChatLost { chat: telegram::name_of(gateway, &row.target), why };
-    if gateway.status.raise(cause(row), alarm.clone(), entry.now) {
-        speak::alarm(tx, gateway, &alarm, entry.now).await?;
-    }
-    Ok(())
+    speak::alarm_lasts(tx, gateway, cause(row), alarm, entry.now).await
 }
 
 /// Somebody deleted a card that still asks: it is shown again, or nobody would see how to answer. A card
@@ -214,19 +207,13 @@ async fn shown_again(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &Messag
     if row.kind == MessageKind::Card {
         let why = "it refuses the card of a request".to_owned();
         let alarm = Alarm::ChatLost { chat: telegram::name_of(gateway, &row.target), why };
-        if gateway.status.raise(cause(row), alarm.clone(), entry.now) {
-            speak::alarm(tx, gateway, &alarm, entry.now).await?;
-        }
-        return Ok(());
+        return speak::alarm_lasts(tx, gateway, cause(row), alarm, entry.now).await;
     }
     let Some(outlet) = entry.outlets().into_iter().find(|outlet| outlet.target == row.target) else { return Ok(()) };
     if let Some(copy) = &row.copy {
         store::messages::forget_copy(tx, copy).await?;
     }
-    let setting = entry.setting();
-    let recent = speak::recent(tx, &case, &setting, entry.now).await?;
-    let known = CardFacts { execution: None, approval_ttl: entry.in_force().timing.approval_ttl, recent: &recent };
-    let card = wording::card(&case.incident, &request, &known, &setting, entry.now);
+    let card = copies::card(tx, entry, &case, &request).await?;
     let banner = Some("The card of this request was deleted; here it is again.".to_owned());
     copies::put(tx, entry, &outlet, &request, &card, banner).await
 }

@@ -9,11 +9,11 @@ use super::Gateway;
 use super::ledger::Entry;
 use super::{copies, telegram};
 use crate::approval::{Channel, Request};
-use crate::incident::{Case, Event, Facts, Step};
+use crate::incident::{Event, Step};
 use crate::pool::Timestamp;
 use crate::store::messages::{MessageKind, NewMessage};
 use crate::store::{self, StoreError, Tx};
-use crate::wording::{self, Alarm, CardFacts, Content, Setting, Urgency};
+use crate::wording::{self, Alarm, Content, Urgency};
 
 /// A place where people are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,21 +49,16 @@ impl Priority {
     }
 }
 
-/// How many lines of an agent's history a card shows.
-const RECENT: usize = 3;
-/// How far back in the agent's journal they are looked for.
-const RECENT_READ: u32 = 30;
-
 /// Puts the messages of a step on their way, in the order of its events, and gives the copies that are
 /// there already what they say now.
-pub async fn step(tx: &mut Tx, entry: &Entry, step: &Step, facts: &Facts<'_>) -> Result<(), StoreError> {
+pub async fn step(tx: &mut Tx, entry: &Entry, step: &Step) -> Result<(), StoreError> {
     let outlets = entry.outlets();
     if outlets.is_empty() || step.events.is_empty() {
         return Ok(());
     }
     let setting = entry.setting();
     let chats = outlets.iter().any(|outlet| outlet.channel != Channel::Terminal);
-    let shown = if chats { copies::refresh(tx, entry, step, facts).await? } else { copies::Shown::default() };
+    let shown = if chats { copies::refresh(tx, entry, step).await? } else { copies::Shown::default() };
     let mut due = Vec::new();
     for event in &step.events {
         let request = request_of(event, step);
@@ -71,13 +66,7 @@ pub async fn step(tx: &mut Tx, entry: &Entry, step: &Step, facts: &Facts<'_>) ->
         if let (Event::Asked { .. } | Event::ShownAgain { .. }, Some(request)) = (event, request) {
             // What was to be told before it stands before it.
             store::messages::insert(tx, &std::mem::take(&mut due)).await?;
-            let recent = recent(tx, &step.case, &setting, entry.now).await?;
-            let known = CardFacts {
-                execution: step.case.execution.as_ref(),
-                approval_ttl: facts.timing.approval_ttl,
-                recent: &recent,
-            };
-            let card = wording::card(&step.case.incident, request, &known, &setting, entry.now);
+            let card = copies::card(tx, entry, &step.case, request).await?;
             for outlet in &outlets {
                 copies::put(tx, entry, outlet, request, &card, None).await?;
             }
@@ -111,44 +100,6 @@ pub async fn step(tx: &mut Tx, entry: &Entry, step: &Step, facts: &Facts<'_>) ->
         }
     }
     store::messages::insert(tx, &due).await
-}
-
-/// What happened to the agent lately, before this death was asked about, oldest first.
-pub(super) async fn recent(
-    tx: &mut Tx,
-    case: &Case,
-    setting: &Setting,
-    now: Timestamp,
-) -> Result<Vec<String>, StoreError> {
-    let agent = &case.incident.agent;
-    let filter = store::journal::Filter { agent: Some(agent.clone()), ..Default::default() };
-    let rows = store::journal::page(tx, None, RECENT_READ, &filter).await?;
-    let mut lines: Vec<String> = rows
-        .iter()
-        .filter_map(|row| Some((row.at, serde_json::from_str::<Event>(&row.body).ok()?)))
-        .filter(|(_, event)| is_history(event))
-        .take(RECENT)
-        .map(|(at, event)| wording::history_line(&event, agent, at, setting, now))
-        .collect();
-    lines.reverse();
-    Ok(lines)
-}
-
-/// Whether an event says something about an agent's past to somebody who decides now.
-fn is_history(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Denied { .. }
-            | Event::Expired { .. }
-            | Event::CalledOff { .. }
-            | Event::Failed { .. }
-            | Event::Unknown { .. }
-            | Event::Verified { .. }
-            | Event::NotRecovered { .. }
-            | Event::Relapsed { .. }
-            | Event::StandInLost
-            | Event::Recovered { .. }
-    )
 }
 
 /// The request an event speaks of: of the case, or the one that made room in this very step.
@@ -209,6 +160,20 @@ pub async fn alarm(tx: &mut Tx, gateway: &Gateway, alarm: &Alarm, now: Timestamp
         }
     }
     store::messages::insert(tx, &due).await
+}
+
+/// Something lasts, under a key that tells one cause from another; it is journaled and told when it is new.
+pub async fn alarm_lasts(
+    tx: &mut Tx,
+    gateway: &Gateway,
+    cause: String,
+    lasting: Alarm,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if gateway.status.raise(cause, lasting.clone(), now) {
+        alarm(tx, gateway, &lasting, now).await?;
+    }
+    Ok(())
 }
 
 /// Raises an alarm that is told at once, in a transaction of its own.

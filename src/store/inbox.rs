@@ -60,6 +60,13 @@ pub struct Input {
     pub entered_at: Timestamp,
 }
 
+impl InputRow {
+    /// The input as it was put in.
+    pub fn input(&self) -> Input {
+        Input { id: self.id.clone(), source: self.source.clone(), raw: self.raw.clone(), entered_at: self.entered_at }
+    }
+}
+
 /// What became of an input that was put into the inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {

@@ -97,6 +97,16 @@ where
     }
 }
 
+/// `job` as the writer takes it, and where its outcome will be told.
+fn waiting<T, F>(job: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
+where
+    T: Send + 'static,
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+{
+    let (reply, outcome) = oneshot::channel();
+    (Box::new(Pending { job: Some(job), value: None, reply }), outcome)
+}
+
 impl Writer {
     /// Starts the thread, which connects; it ends when it is closed or its last handle is dropped.
     pub(super) async fn start(options: SqliteConnectOptions, path: &Path) -> Result<Self, StoreError> {
@@ -130,8 +140,7 @@ impl Writer {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let job = Box::new(Pending { job: Some(job), value: None, reply });
+        let (job, answer) = waiting(job);
         self.jobs.send(Command::Job(job)).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -148,12 +157,12 @@ impl Writer {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
         G: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<U, StoreError>> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let mut jobs: Vec<Box<dyn Job>> = vec![Box::new(Pending { job: Some(first), value: None, reply })];
+        let (first, answer) = waiting(first);
+        let mut jobs = vec![first];
         let mut answers = Vec::with_capacity(then.len());
         for job in then {
-            let (reply, answer) = oneshot::channel();
-            jobs.push(Box::new(Pending { job: Some(job), value: None, reply }));
+            let (job, answer) = waiting(job);
+            jobs.push(job);
             answers.push(answer);
         }
         if self.jobs.send(Command::Jobs(jobs)).await.is_err() {
@@ -173,8 +182,7 @@ impl Writer {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let job = Box::new(Pending { job: Some(job), value: None, reply });
+        let (job, answer) = waiting(job);
         self.low.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }

@@ -11,16 +11,17 @@ use crate::approval::{
     Answer, AnswerKind, Channel, Code, Command, Press, Question, Request, Said, Speaker, Target as Meant,
 };
 use crate::channel::telegram::{Message, Replied, Tap, Target, Update, Void, command_for};
+use crate::gateway::copies::Buttons;
 use crate::gateway::hear::{Heard, Why, obey};
 use crate::gateway::ledger::{self, Entry, from_body};
 use crate::gateway::speak::{self, Outlet, Priority};
 use crate::gateway::{Gateway, copies, marking};
 use crate::pool::Timestamp;
-use crate::store::inbox::InputRow;
+use crate::store::inbox::Input;
 use crate::store::messages::{MessageKind, MessageState, NewMessage};
 use crate::store::tokens::{NewToken, TokenRow};
 use crate::store::{self, StoreError, Tx};
-use crate::wording::{self, Button, CardFacts, Content};
+use crate::wording::{self, Content};
 
 /// A line that is for us.
 pub struct Heeded {
@@ -45,20 +46,20 @@ pub fn line_of(message: &Message, me: &Me) -> Option<Heeded> {
 pub(in crate::gateway) async fn hear(
     tx: &mut Tx,
     entry: &Entry,
-    row: &InputRow,
+    input: &Input,
     prepared: Option<String>,
 ) -> Result<Heard, StoreError> {
-    let raw: Value = from_body("inputs", &row.id, &row.raw)?;
+    let raw: Value = from_body("inputs", &input.id, &input.raw)?;
     let Some(me) = entry.gateway().telegram.me() else {
         return Ok(Heard::misunderstood("it is not known which bot this was said to".into()));
     };
     match Update::read(&raw, me.id) {
         Update::Tap(tap) => {
-            let heard = pressed(tx, entry, row, &tap).await?;
-            answer_tap(tx, entry, row, &tap, &heard).await?;
+            let heard = pressed(tx, entry, input, &tap).await?;
+            answer_tap(tx, entry, input, &tap, &heard).await?;
             Ok(heard)
         }
-        Update::Message(message) => written(tx, entry, row, &message, &me, prepared).await,
+        Update::Message(message) => written(tx, entry, input, &message, &me, prepared).await,
         Update::Membership { chat, present, was_present, .. } => {
             // Other rights than before are no news to anybody.
             if present != was_present {
@@ -75,9 +76,9 @@ pub(in crate::gateway) async fn hear(
     }
 }
 
-async fn pressed(tx: &mut Tx, entry: &Entry, row: &InputRow, tap: &Tap) -> Result<Heard, StoreError> {
+async fn pressed(tx: &mut Tx, entry: &Entry, input: &Input, tap: &Tap) -> Result<Heard, StoreError> {
     let speaker = Speaker::Telegram(tap.from);
-    let unknown = || Heard::refused(row, &speaker, None, Why::Text, wording::unknown_button());
+    let unknown = || Heard::refused(input, &speaker, None, Why::Text, wording::unknown_button());
     let Some(token) = store::tokens::load(tx, &tap.data).await? else { return Ok(unknown()) };
     // Any client can send any button's data from anywhere; it counts only in the chat where the button is.
     let moved_to = |chat: i64| entry.gateway().telegram.moved_to(chat);
@@ -95,7 +96,7 @@ async fn pressed(tx: &mut Tx, entry: &Entry, row: &InputRow, tap: &Tap) -> Resul
     match from_body::<Press>("tokens", &token.token, &token.press)? {
         Press::Say { command } => {
             let said = Said { speaker, via: Channel::Telegram, line: String::new(), context: None };
-            obey(tx, entry, row, &said, command).await
+            obey(tx, entry, input, &said, command).await
         }
         Press::Page { page } => turn_to(tx, entry, &token, page).await,
     }
@@ -134,12 +135,12 @@ async fn turn_to(tx: &mut Tx, entry: &Entry, token: &TokenRow, page: usize) -> R
 pub(in crate::gateway) async fn apologise(
     tx: &mut Tx,
     gateway: &Gateway,
-    row: &InputRow,
+    input: &Input,
     answer: Answer,
 ) -> Result<(), StoreError> {
-    let Some(me) = gateway.telegram.me().filter(|_| row.source == SOURCE) else { return Ok(()) };
+    let Some(me) = gateway.telegram.me().filter(|_| input.source == SOURCE) else { return Ok(()) };
     // What cannot be read may be the very reason.
-    let Ok(raw) = serde_json::from_str(&row.raw) else { return Ok(()) };
+    let Ok(raw) = serde_json::from_str(&input.raw) else { return Ok(()) };
     let (id, now) = (gateway.ids.id(gateway.clock.now()), gateway.clock.now());
     let owed = match Update::read(&raw, me.id) {
         Update::Tap(tap) => tap_answer(id, &tap, &answer, now),
@@ -153,9 +154,9 @@ pub(in crate::gateway) async fn apologise(
     store::messages::insert(tx, &[owed]).await
 }
 
-async fn answer_tap(tx: &mut Tx, entry: &Entry, row: &InputRow, tap: &Tap, heard: &Heard) -> Result<(), StoreError> {
+async fn answer_tap(tx: &mut Tx, entry: &Entry, input: &Input, tap: &Tap, heard: &Heard) -> Result<(), StoreError> {
     let answer = tap_answer(entry.id(), tap, &heard.answer, entry.now);
-    entry.gateway().owed.announce(&row.id, &answer);
+    entry.gateway().owed.announce(&input.id, &answer);
     store::messages::insert(tx, &[answer]).await
 }
 
@@ -169,7 +170,7 @@ fn tap_answer(id: String, tap: &Tap, answer: &Answer, now: Timestamp) -> NewMess
 async fn written(
     tx: &mut Tx,
     entry: &Entry,
-    row: &InputRow,
+    input: &Input,
     message: &Message,
     me: &Me,
     prepared: Option<String>,
@@ -187,20 +188,20 @@ async fn written(
     }
     let speaker = Speaker::Telegram(message.from.unwrap_or_default());
     let heard = match message.void {
-        Some(Void::Anonymous) => Heard::refused(row, &speaker, None, Why::Text, wording::anonymous()),
-        Some(Void::Forwarded) => Heard::refused(row, &speaker, None, Why::Text, wording::forwarded()),
-        Some(Void::ViaBot) => Heard::refused(row, &speaker, None, Why::Text, wording::via_bot()),
+        Some(Void::Anonymous) => Heard::refused(input, &speaker, None, Why::Text, wording::anonymous()),
+        Some(Void::Forwarded) => Heard::refused(input, &speaker, None, Why::Text, wording::forwarded()),
+        Some(Void::ViaBot) => Heard::refused(input, &speaker, None, Why::Text, wording::via_bot()),
         Some(Void::Bot) => return Ok(Heard::read(String::new())),
         None => match (question, parsed) {
-            (Some(question), _) => return asked(tx, entry, row, message, question, prepared).await,
+            (Some(question), _) => return asked(tx, entry, input, message, question, prepared).await,
             (None, Ok(command)) => {
                 let said = Said { speaker, via: Channel::Telegram, line, context };
-                obey(tx, entry, row, &said, command).await?
+                obey(tx, entry, input, &said, command).await?
             }
             (None, Err(wrong)) if may_read(entry, message) => Heard::misunderstood(wording::misunderstood(&wrong)),
             (None, Err(_)) => {
                 let text = wording::stranger(&speaker);
-                Heard::refused(row, &speaker, None, Why::Text, text)
+                Heard::refused(input, &speaker, None, Why::Text, text)
             }
         },
     };
@@ -210,16 +211,15 @@ async fn written(
 
 /// People, and whoever is in a chat of the configuration.
 fn may_read(entry: &Entry, message: &Message) -> bool {
-    let telegram = &entry.gateway().telegram;
     let chats = &entry.in_force().config.gate.channels.telegram.chats;
-    let is_ours = chats.values().any(|chat| telegram.now_at(*chat).chat == telegram.moved_to(message.chat));
-    is_ours || message.from.is_some_and(|id| entry.people().who(&Speaker::Telegram(id)).is_some())
+    entry.gateway().telegram.is_among(chats, message.chat)
+        || message.from.is_some_and(|id| entry.people().who(&Speaker::Telegram(id)).is_some())
 }
 
 async fn asked(
     tx: &mut Tx,
     entry: &Entry,
-    row: &InputRow,
+    input: &Input,
     message: &Message,
     question: Result<Question, crate::approval::Misunderstood>,
     prepared: Option<String>,
@@ -229,7 +229,7 @@ async fn asked(
     if !for_everybody && !may_read(entry, message) {
         let text = wording::stranger(&speaker);
         answer_message(tx, entry, message, &text).await?;
-        return Ok(Heard::refused(row, &speaker, None, Why::Text, text));
+        return Ok(Heard::refused(input, &speaker, None, Why::Text, text));
     }
     let heard = match (question, prepared) {
         (Ok(Question::Show { target }), _) => match show(tx, entry, message, &target).await? {
@@ -247,14 +247,7 @@ async fn asked(
 /// A fresh copy of a request in the chat where somebody wants to see it.
 async fn show(tx: &mut Tx, entry: &Entry, message: &Message, target: &Meant) -> Result<bool, StoreError> {
     let Some((request, case)) = ledger::named(tx, target).await? else { return Ok(false) };
-    let setting = entry.setting();
-    let recent = speak::recent(tx, &case, &setting, entry.now).await?;
-    let known = CardFacts {
-        execution: case.execution.as_ref(),
-        approval_ttl: entry.in_force().timing.approval_ttl,
-        recent: &recent,
-    };
-    let card = wording::card(&case.incident, &request, &known, &setting, entry.now);
+    let card = copies::card(tx, entry, &case, &request).await?;
     let outlet = Outlet { channel: Channel::Telegram, target: place(message).to_string() };
     copies::put(tx, entry, &outlet, &request, &card, None).await?;
     Ok(true)
@@ -325,19 +318,8 @@ fn paged(
     known: &[TokenRow],
 ) -> (Content, Vec<NewToken>) {
     let page = page.min(pages.len().saturating_sub(1));
-    let mut new = Vec::new();
-    let mut button = |label: &str, page: usize| {
-        let press = json!(Press::Page { page }).to_string();
-        let token = match known.iter().find(|token| token.press == press) {
-            Some(known) => known.token.clone(),
-            None => {
-                let token = entry.token();
-                new.push(NewToken { token: token.clone(), press });
-                token
-            }
-        };
-        Button { label: label.to_owned(), token }
-    };
+    let mut buttons = Buttons::of(entry, known);
+    let mut button = |label: &str, page| buttons.button(label.to_owned(), &Press::Page { page });
     let mut row = Vec::new();
     if page > 0 {
         row.push(button("Back", page - 1));
@@ -347,5 +329,5 @@ fn paged(
     }
     let text = pages.get(page).cloned().unwrap_or_default();
     let text = format!("{text}\n{}", wording::page_line(page, pages.len()));
-    (Content { text, buttons: vec![row], pages, replies_to, ..Content::default() }, new)
+    (Content { text, buttons: vec![row], pages, replies_to, ..Content::default() }, buttons.new)
 }

@@ -273,15 +273,7 @@ impl Intake<'_> {
 
     fn is_ours(&self, chat: i64) -> bool {
         let in_force = self.gateway.in_force();
-        let now_at = self.gateway.telegram.moved_to(chat);
-        in_force
-            .config
-            .gate
-            .channels
-            .telegram
-            .chats
-            .values()
-            .any(|ours| ours.chat == chat || self.gateway.telegram.moved_to(ours.chat) == now_at)
+        self.gateway.telegram.is_among(&in_force.config.gate.channels.telegram.chats, chat)
     }
 
     fn hears_a_stranger(&mut self) -> bool {

@@ -13,10 +13,10 @@ use crate::channel::telegram::Target;
 use crate::gateway::ledger::{self, Entry};
 use crate::gateway::speak::{self, Outlet};
 use crate::gateway::{Gateway, copies};
-use crate::pool::{IncidentId, Timestamp};
-use crate::store::messages::MessageRow;
+use crate::pool::Timestamp;
+use crate::store::messages::{MessageRow, MessageState};
 use crate::store::{self, StoreError, Tx};
-use crate::wording::{self, Alarm, CardFacts};
+use crate::wording::Alarm;
 
 /// Where each chat has moved to, as JSON.
 const MOVED: &str = "telegram.moved";
@@ -116,9 +116,7 @@ pub async fn back(tx: &mut Tx, entry: &Entry, chat: i64, present: bool) -> Resul
         } else {
             let why = "the bot was removed, or may not write".to_owned();
             let alarm = Alarm::ChatLost { chat: name_of(gateway, &outlet.target), why };
-            if gateway.status.raise(cause, alarm.clone(), entry.now) {
-                speak::alarm(tx, gateway, &alarm, entry.now).await?;
-            }
+            speak::alarm_lasts(tx, gateway, cause, alarm, entry.now).await?;
         }
     }
     Ok(())
@@ -126,18 +124,13 @@ pub async fn back(tx: &mut Tx, entry: &Entry, chat: i64, present: bool) -> Resul
 
 /// Shows every request that is pending, in one chat, unless a copy is already on its way there.
 async fn show_pending(tx: &mut Tx, entry: &Entry, outlet: &Outlet, banner: &str) -> Result<(), StoreError> {
-    let setting = entry.setting();
-    for row in store::requests::pending(tx).await? {
-        let due = store::messages::cards(tx, &row.id)
-            .await?
-            .into_iter()
-            .any(|copy| copy.target == outlet.target && copy.state == store::messages::MessageState::Due);
-        let Some(case) = ledger::case_of(tx, &IncidentId(row.incident_id.clone())).await? else { continue };
-        let Some(request) = case.pending().filter(|request| request.id.0 == row.id && !due) else { continue };
-        let recent = speak::recent(tx, &case, &setting, entry.now).await?;
-        let known = CardFacts { execution: None, approval_ttl: entry.in_force().timing.approval_ttl, recent: &recent };
-        let card = wording::card(&case.incident, request, &known, &setting, entry.now);
-        copies::put(tx, entry, outlet, request, &card, Some(banner.to_owned())).await?;
+    for (request, case) in ledger::pending(tx).await? {
+        let copies = store::messages::cards(tx, &request.id.0).await?;
+        if copies.iter().any(|copy| copy.target == outlet.target && copy.state == MessageState::Due) {
+            continue;
+        }
+        let card = copies::card(tx, entry, &case, &request).await?;
+        copies::put(tx, entry, outlet, &request, &card, Some(banner.to_owned())).await?;
     }
     Ok(())
 }

@@ -9,11 +9,10 @@ use serde_json::json;
 use super::SOURCE;
 use crate::approval::Channel;
 use crate::gateway::ledger::{self, Entry};
-use crate::gateway::{Gateway, copies, speak, start};
+use crate::gateway::{Gateway, copies, start};
 use crate::pool::Timestamp;
 use crate::store::messages::{MessageRow, MessageState};
 use crate::store::{self, StoreError, Tx};
-use crate::wording::{self, CardFacts};
 
 /// So long Telegram keeps a tap that nobody fetches.
 const TAPS_KEPT: Duration = Duration::from_secs(150);
@@ -63,18 +62,11 @@ async fn show_afresh(tx: &mut Tx, gateway: &Arc<Gateway>, from: Timestamp, to: T
     let body = json!({ "from": from, "to": to });
     let journaled = store::journal::Entry { kind: "taps_may_be_lost".into(), agent: None, body };
     store::journal::append(tx, &[journaled], entry.now).await?;
-    for row in store::requests::pending(tx).await? {
-        let old: Vec<MessageRow> = store::messages::cards(tx, &row.id).await?;
+    for (request, case) in ledger::pending(tx).await? {
+        let old: Vec<MessageRow> = store::messages::cards(tx, &request.id.0).await?;
         let old: Vec<MessageRow> =
             old.into_iter().filter(|copy| copy.channel == SOURCE && copy.state != MessageState::Gone).collect();
-        let Some(case) = ledger::case_of(tx, &crate::pool::IncidentId(row.incident_id.clone())).await? else {
-            continue;
-        };
-        let Some(request) = case.pending().cloned().filter(|request| request.id.0 == row.id) else { continue };
-        let ttl = entry.in_force().timing.approval_ttl;
-        let recent = speak::recent(tx, &case, &setting, entry.now).await?;
-        let known = CardFacts { execution: None, approval_ttl: ttl, recent: &recent };
-        let card = wording::card(&case.incident, &request, &known, &setting, entry.now);
+        let card = copies::card(tx, &entry, &case, &request).await?;
         for copy in &old {
             // A copy that is still on its way has missed nothing.
             if copy.state == MessageState::Due {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::approval::{Question, Speaker};
 use crate::channel::telegram::{Target, Update};
 use crate::gateway::{Gateway, GatewayDesk};
-use crate::store::inbox::InputRow;
+use crate::store::inbox::Input;
 use crate::store::{self, StoreError};
 use crate::web::{Desk as _, reads};
 use crate::wording;
@@ -17,12 +17,12 @@ use super::hear::{Heeded, line_of};
 const HISTORY: u32 = 50;
 
 /// The answer to an input that only asks; none if it does not, or is to be refused, or is a card.
-pub async fn prepare(gateway: &Arc<Gateway>, row: &InputRow) -> Result<Option<String>, StoreError> {
-    if row.source != super::SOURCE {
+pub async fn prepare(gateway: &Arc<Gateway>, input: &Input) -> Result<Option<String>, StoreError> {
+    if input.source != super::SOURCE {
         return Ok(None);
     }
     let Some(me) = gateway.telegram.me() else { return Ok(None) };
-    let Ok(raw) = serde_json::from_str(&row.raw) else { return Ok(None) };
+    let Ok(raw) = serde_json::from_str(&input.raw) else { return Ok(None) };
     let Update::Message(message) = Update::read(&raw, me.id) else { return Ok(None) };
     let Some(from) = message.from.filter(|_| message.void.is_none()) else { return Ok(None) };
     let Some(Heeded { line, .. }) = line_of(&message, &me) else { return Ok(None) };

@@ -73,6 +73,12 @@ impl State {
         now
     }
 
+    /// Whether `chat` is one of these, under the id that it has or one that it had.
+    pub fn is_among(&self, chats: &BTreeMap<String, Chat>, chat: i64) -> bool {
+        let now_at = self.moved_to(chat);
+        chats.values().any(|one| self.moved_to(one.chat) == now_at)
+    }
+
     /// All moves, from the store.
     pub(super) fn set_moved(&self, moved: BTreeMap<i64, i64>) {
         self.lock().moved = moved;
