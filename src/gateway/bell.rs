@@ -12,6 +12,8 @@ pub struct Bells {
     pub plan: Notify,
     /// An execution may have become ready.
     pub revive: Notify,
+    /// Something on the mission bus was committed: a handoff may end sooner than any before.
+    pub mission: Notify,
     /// A message may be due on the terminal.
     terminal: Notify,
     /// A message may be due on Telegram.
@@ -29,6 +31,7 @@ impl Default for Bells {
             inbox: Notify::new(),
             plan: Notify::new(),
             revive: Notify::new(),
+            mission: Notify::new(),
             terminal: Notify::new(),
             telegram: Notify::new(),
             reload: Notify::new(),

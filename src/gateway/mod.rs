@@ -31,6 +31,7 @@ mod jump;
 mod ledger;
 mod marking;
 mod metrics;
+pub mod mission;
 mod owed;
 pub mod plan;
 mod reload;

@@ -9,6 +9,7 @@ mod command;
 mod files;
 mod hosts;
 mod log;
+mod mission;
 mod npub;
 mod people;
 mod schedule;
@@ -26,6 +27,7 @@ pub use channels::{Audience, Channels, Nostr, NostrStyle, Terminal};
 pub use command::{NameFilter, Placeholder, RestartTemplate, SubstituteCommand, SystemctlRestart};
 pub use files::{Files, Store};
 pub use log::{Log, LogFormat, LogLevel};
+pub use mission::Mission;
 pub use people::{BusRole, Participant, PeopleSeen, Person};
 
 pub use crate::approval::Approves;
@@ -62,6 +64,8 @@ pub struct Gate {
     pub schedule: Schedule,
     /// How long everything else takes.
     pub timing: Timing,
+    /// What missions allow.
+    pub mission: Mission,
     /// How agents are restarted; the first that matches wins.
     pub restart: Vec<RestartTemplate>,
     /// How a local agent without a template is restarted.
@@ -95,6 +99,7 @@ impl Gate {
             units: hosts::read_units(root.section("units")),
             schedule: Schedule::read(root.section("schedule")),
             timing: Timing::read(root.section("timing")),
+            mission: Mission::read(root.section("mission")),
             restart: RestartTemplate::read_all(&mut root),
             systemctl_restart: SystemctlRestart::read(root.section("systemctl_restart")),
             substitute: SubstituteCommand::read(&mut root),

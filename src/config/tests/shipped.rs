@@ -15,7 +15,7 @@ fn what_is_shipped_has_no_error() {
 #[test]
 fn the_commented_keys_of_the_shipped_file_are_the_defaults() {
     let shipped = include_str!("../../../config/lazarus-gate.yaml");
-    for section in ["schedule", "timing", "retention", "log"] {
+    for section in ["schedule", "timing", "mission", "retention", "log"] {
         let start = shipped.find(&format!("# {section}:\n")).unwrap_or_else(|| panic!("{section}"));
         let mut lines = vec![PEOPLE.to_owned(), format!("{section}:\n")];
         for line in shipped[start..].lines().skip(1).take_while(|line| line.starts_with("#   ")) {

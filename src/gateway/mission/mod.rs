@@ -1,0 +1,24 @@
+//! The mission bus in the daemon: one plain function an act, which a person's command and an agent's
+//! request both call inside a job of the store.
+//!
+//! [`act`] does what somebody says, if the bus allows it: the stream, the participants and the handoffs, the
+//! journal's entries, and what people are shown of it, in the one transaction of the job. What the bus does
+//! not allow has changed nothing, is journaled once, and comes back as the refusal. After the commit, whoever
+//! called rings [`committed`].
+//!
+//! ```text
+//! a command in a chat, a line on the socket ──► command ──┐
+//! an agent's request ─────────────────────────────────────┴─► act ──► stream, handoffs, journal, cards
+//! ```
+
+mod act;
+
+pub use act::{Act, Acting, Done, act, named, small_state};
+
+use super::Gateway;
+
+/// Something on the bus was committed: messages may be due, and a handoff may end sooner than any before.
+pub fn committed(gateway: &Gateway) {
+    gateway.bells.mission.notify_one();
+    gateway.bells.deliver();
+}
