@@ -62,6 +62,7 @@ async fn inbox_alone(decisions: usize) {
             via: Channel::Cli,
             line: format!("approve {}", request.code),
             context: None,
+            document: None,
         };
         desk.submit(InputId(format!("bench:{}", request.code)), said)
     }))
@@ -170,8 +171,12 @@ async fn real_daemon(decisions: usize) {
             let (daemon, codes) = (Arc::clone(&daemon), Arc::clone(&codes));
             tokio::spawn(async move {
                 for code in codes.iter().skip(caller).step_by(CALLERS) {
-                    let command =
-                        NewCommand { id: format!("bench-{code}"), line: format!("approve {code}"), context: None };
+                    let command = NewCommand {
+                        id: format!("bench-{code}"),
+                        line: format!("approve {code}"),
+                        context: None,
+                        document: None,
+                    };
                     let state = daemon.client.say(&command).await.expect("an answer");
                     assert!(state.answer.is_some(), "{state:?}");
                 }

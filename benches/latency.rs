@@ -65,7 +65,12 @@ async fn measure(decisions: usize) {
     let (mut ours, mut answered, mut floors) = (Vec::new(), Vec::new(), Vec::new());
     for (n, code) in codes.iter().enumerate() {
         tokio::time::sleep(PAUSE).await;
-        let command = NewCommand { id: format!("decision-{n:05}"), line: format!("approve {code}"), context: None };
+        let command = NewCommand {
+            id: format!("decision-{n:05}"),
+            line: format!("approve {code}"),
+            context: None,
+            document: None,
+        };
         let started = now();
         let state = daemon.client.say(&command).await.expect("an answer");
         answered.push((now() - started) as f64 / 1e6);

@@ -12,6 +12,11 @@ pub enum Press {
         /// What.
         command: Command,
     },
+    /// The same as if this line had been typed; for what has a grammar of its own.
+    Line {
+        /// The line.
+        line: String,
+    },
     /// Another page of a long answer.
     Page {
         /// Which, from 0.

@@ -15,6 +15,9 @@ pub struct Said {
     /// The request it replies to, where the channel knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Code>,
+    /// The JSON document that came along; a large one is a reference to a file beside the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<serde_json::Value>,
 }
 
 /// What is answered to it (invariant 4: every accepted input gets an answer); kept with the input,
@@ -25,6 +28,16 @@ pub struct Answer {
     pub outcome: AnswerKind,
     /// For the person: one line or a few.
     pub text: String,
+    /// For programs, where there is more to tell than the text: a JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<serde_json::Value>,
+}
+
+impl Answer {
+    /// One that is all in its text.
+    pub fn new(outcome: AnswerKind, text: impl Into<String>) -> Self {
+        Self { outcome, text: text.into(), value: None }
+    }
 }
 
 /// What an answer comes to; the command line's exit codes follow it.

@@ -134,7 +134,7 @@ where
             Heard::Line(line) if line.trim().is_empty() => continue,
             Heard::Line(line) => {
                 let speaker = Speaker::LocalUser(uid);
-                submit(Said { speaker, via: approval::Channel::Terminal, line, context: None }).await
+                submit(Said { speaker, via: approval::Channel::Terminal, line, context: None, document: None }).await
             }
             Heard::TooLong => format!("not understood: a line has at most {LINE_MAX} bytes."),
         };

@@ -49,7 +49,7 @@ pub fn run(world: &World, args: &DrillArgs) -> anyhow::Result<Exit> {
     let patience = reach.gate.as_ref().map_or(Duration::from_secs(15), |gate| gate.timing.reconnect);
     let client = reach.client();
     super::block_on(async {
-        let command = NewCommand { id: world.ambient.command_id(), line, context: None };
+        let command = NewCommand { id: world.ambient.command_id(), line, context: None, document: None };
         let state = client.say(&command).await?;
         match &state.answer {
             Some(answer) if answer.outcome == AnswerKind::Taken => out::aside(&answer.text),

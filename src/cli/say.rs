@@ -29,7 +29,7 @@ pub fn say(world: &World, place: &Place, line: &str, json: bool, alone: Alone) -
     }
     let reach = place.reach(&world.ambient)?;
     let id = world.ambient.command_id();
-    let command = NewCommand { id: id.clone(), line: line.to_owned(), context: None };
+    let command = NewCommand { id: id.clone(), line: line.to_owned(), context: None, document: None };
     match super::block_on(reach.client().say(&command))? {
         Ok(state) => answered(&state, json),
         Err(error @ ClientError::NoDaemon { .. }) if alone == Alone::Append => {
@@ -38,6 +38,7 @@ pub fn say(world: &World, place: &Place, line: &str, json: bool, alone: Alone) -
                 via: Channel::Cli,
                 line: line.to_owned(),
                 context: None,
+                document: None,
             };
             let id = input_id(world.ambient.uid, &id);
             if let Err(why) = append(world, &reach, &id, &said) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::ledger::{self, Entry};
+use super::mission::{self, Understood};
 use super::{Gateway, drill, speak, telegram};
 use crate::approval::{Answer, AnswerKind, Command, InputId, PersonId, Said, Speaker, Target};
 use crate::incident::{self, Ballot, Event, Refusal, Vote};
@@ -46,7 +47,7 @@ pub(super) enum Why<'a> {
 }
 
 /// What became of an input, besides what it did to a case.
-pub(super) struct Heard {
+pub struct Heard {
     /// What the speaker is told.
     pub answer: Answer,
     /// It is the evidence of a decision and is never deleted.
@@ -64,7 +65,7 @@ impl Heard {
     }
 
     pub(super) fn taken(text: String) -> Self {
-        Self { answer: Answer { outcome: AnswerKind::Taken, text }, evidence: true, journal: None, plan: false }
+        Self { answer: Answer::new(AnswerKind::Taken, text), evidence: true, journal: None, plan: false }
     }
 
     pub(super) fn and_plans(self) -> Self {
@@ -82,20 +83,25 @@ impl Heard {
             fields.insert("by".into(), json!(speaker.to_string()));
         }
         Self {
-            answer: Answer { outcome: AnswerKind::Refused, text },
+            answer: Answer::new(AnswerKind::Refused, text),
             evidence: false,
             journal: Some(store::journal::Entry { kind: "refused".into(), agent, body }),
             plan: false,
         }
     }
 
+    /// Refused, and journaled elsewhere.
+    pub(super) fn not_done(text: String) -> Self {
+        Self { evidence: false, answer: Answer::new(AnswerKind::Refused, text), journal: None, plan: false }
+    }
+
+    /// What it names is not there.
+    pub(super) fn not_there(text: String) -> Self {
+        Self { evidence: false, answer: Answer::new(AnswerKind::NotFound, text), journal: None, plan: false }
+    }
+
     pub(super) fn misunderstood(text: String) -> Self {
-        Self {
-            answer: Answer { outcome: AnswerKind::Misunderstood, text },
-            evidence: false,
-            journal: None,
-            plan: false,
-        }
+        Self { answer: Answer::new(AnswerKind::Misunderstood, text), evidence: false, journal: None, plan: false }
     }
 }
 
@@ -105,12 +111,17 @@ async fn hear(tx: &mut Tx, gateway: &Arc<Gateway>, entry: &Entry, input: &Input)
     };
     let person = entry.people().who(&said.speaker).cloned();
     let owner = is_owner(gateway, &said.speaker);
-    let command = match Command::parse(&said.line, said.context) {
-        Ok(command) => command,
-        Err(wrong) if person.is_some() || owner => return Ok(Heard::misunderstood(wording::misunderstood(&wrong))),
-        Err(_) => return Ok(Heard::refused(input, &said.speaker, None, Why::Text, wording::stranger(&said.speaker))),
-    };
-    obey(tx, entry, input, &said, command).await
+    let stranger = || Heard::refused(input, &said.speaker, None, Why::Text, wording::stranger(&said.speaker));
+    match (mission::understand(&said.line, said.context, said.document.clone()), &person) {
+        (Understood::Gateway(command), _) => obey(tx, entry, input, &said, command).await,
+        (Understood::Bus(command), Some(person)) => {
+            let speaking = mission::Speaking { input, said: &said, person, heard_in: None };
+            // Where there are no buttons, the text says what to type; where no document can be sent, it holds it.
+            Ok(mission::obey(tx, entry, &speaking, command).await?.heard)
+        }
+        (Understood::Neither { text }, person) if person.is_some() || owner => Ok(Heard::misunderstood(text)),
+        (Understood::Bus(_) | Understood::Neither { .. }, _) => Ok(stranger()),
+    }
 }
 
 /// Whoever owns the store, or the machine.

@@ -221,7 +221,7 @@ async fn count_failure(
 ) -> Result<bool, StoreError> {
     let (job, input) = (Arc::clone(gateway), row.input());
     let reply = Reply::SetAside { id: row.id.clone() };
-    let answer = Answer { outcome: reply.kind(), text: reply.text(&gateway.setting(None), gateway.clock.now()) };
+    let answer = reply.answer(&gateway.setting(None), gateway.clock.now());
     let told = answer.clone();
     let counting = gateway.store.write(move |tx| {
         Box::pin(async move {

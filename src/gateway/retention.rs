@@ -31,8 +31,9 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<u64, StoreError> {
                     let drills = store::drills::purge(tx, before.1, slice).await?;
                     let tokens = store::tokens::purge(tx, before.1, slice).await?;
                     let notes = store::messages::purge(tx, before.2, slice).await?;
+                    let previews = store::missions::purge_previews(tx, before.1, slice).await?;
                     let pages = store::messages::purge_pages(tx, before.2, slice).await?;
-                    Ok(inputs + codes + drills + tokens + notes + pages)
+                    Ok(inputs + codes + drills + tokens + notes + previews + pages)
                 })
             })
             .await?;

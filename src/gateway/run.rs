@@ -11,8 +11,8 @@ use super::desk::GatewayDesk;
 use super::heartbeat::{Heartbeat, Watchdog};
 use super::sweep::Sweeping;
 use super::{
-    Bells, Gateway, MachineClock, Parts, SteadyClock, deliver, inbox, plan, reload, retention, revive, speak, start,
-    telegram,
+    Bells, Gateway, MachineClock, Parts, SteadyClock, deliver, inbox, mission, plan, reload, retention, revive, speak,
+    start, telegram,
 };
 use crate::approval::Channel;
 use crate::channel::Terminal;
@@ -148,6 +148,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             tasks.spawn(revive::run(Arc::clone(&gateway)));
             tasks.spawn(Arc::clone(&sweeping).run(Arc::clone(&gateway), Heartbeat::new()));
             tasks.spawn(reload::run(Arc::clone(&gateway), files));
+            tasks.spawn(mission::expire::run(Arc::clone(&gateway)));
             tasks.spawn(retention::run(Arc::clone(&gateway)));
             tasks.spawn(deliver::run(Arc::clone(&gateway), Arc::new(options.output.clone()), Channel::Terminal));
             if gate.channels.telegram.enabled {

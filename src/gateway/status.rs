@@ -20,14 +20,24 @@ pub enum TaskName {
     Deliver,
     /// Watches the files.
     Reload,
+    /// Ends the handoffs that nobody answered.
+    Missions,
     /// Deletes what is no longer needed.
     Retention,
 }
 
 impl TaskName {
     /// All of them, in the order in which `status` shows them.
-    pub const ALL: [Self; 7] =
-        [Self::Sweep, Self::Plan, Self::Inbox, Self::Revive, Self::Deliver, Self::Reload, Self::Retention];
+    pub const ALL: [Self; 8] = [
+        Self::Sweep,
+        Self::Plan,
+        Self::Inbox,
+        Self::Revive,
+        Self::Deliver,
+        Self::Reload,
+        Self::Missions,
+        Self::Retention,
+    ];
 
     /// Its word.
     pub fn word(self) -> &'static str {
@@ -38,6 +48,7 @@ impl TaskName {
             Self::Revive => "revive",
             Self::Deliver => "deliver",
             Self::Reload => "reload",
+            Self::Missions => "missions",
             Self::Retention => "retention",
         }
     }

@@ -38,7 +38,7 @@ pub enum HandFrom {
 }
 
 /// All that can be said about missions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "bus")]
 pub enum BusCommand {
     /// Which missions are there?
@@ -92,6 +92,16 @@ pub enum BusCommand {
         from: HandFrom,
         /// What the recipient should know; may be empty.
         note: String,
+    },
+    /// Post the handoff that was shown.
+    Post {
+        /// Which one.
+        handoff: HandoffRef,
+    },
+    /// Do not.
+    Cancel {
+        /// Which one.
+        handoff: HandoffRef,
     },
     /// Take over what was offered.
     Accept {
@@ -149,7 +159,13 @@ pub const BUS_FORMS: &[BusForm] = &[
     },
     BusForm { verb: "publish", form: "publish MISSION TOPIC TEXT", does: "publish a message" },
     BusForm { verb: "checkpoint", form: "checkpoint MISSION SUMMARY", does: "write down how far the work is" },
-    BusForm { verb: "handoff", form: "handoff MISSION RECIPIENT [CHECKPOINT|last] [note]", does: "hand the work over" },
+    BusForm {
+        verb: "handoff",
+        form: "handoff MISSION RECIPIENT [CHECKPOINT|last] [note]",
+        does: "hand the work over; shown before it is posted",
+    },
+    BusForm { verb: "post", form: "post HANDOFF", does: "post the handoff that you were shown" },
+    BusForm { verb: "cancel", form: "cancel HANDOFF", does: "do not post it" },
     BusForm { verb: "accept", form: "accept HANDOFF", does: "take over what you were offered" },
     BusForm { verb: "decline", form: "decline HANDOFF reason", does: "do not take it over" },
     BusForm { verb: "resume", form: "resume HANDOFF", does: "get the packet to go on with" },
@@ -193,11 +209,13 @@ fn read(verb: &str, rest: &str, document: Option<Value>) -> Result<BusCommand, S
     if verb == "missions" {
         return nothing_more(rest, BusCommand::Missions);
     }
-    if let "accept" | "decline" | "resume" = verb {
+    if let "accept" | "decline" | "resume" | "post" | "cancel" = verb {
         let (handoff, rest) = handoff(rest)?;
         return match verb {
             "accept" => nothing_more(rest, BusCommand::Accept { handoff }),
             "resume" => nothing_more(rest, BusCommand::Resume { handoff }),
+            "post" => nothing_more(rest, BusCommand::Post { handoff }),
+            "cancel" => nothing_more(rest, BusCommand::Cancel { handoff }),
             _ => Ok(BusCommand::Decline { handoff, reason: line(rest, "why not")? }),
         };
     }

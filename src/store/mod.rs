@@ -28,6 +28,7 @@ mod writer;
 
 pub mod agents;
 pub mod cases;
+pub mod documents;
 pub mod drills;
 pub mod epochs;
 pub mod executions;

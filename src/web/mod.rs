@@ -11,6 +11,7 @@
 mod client;
 mod desk;
 mod error;
+pub mod missions;
 pub mod reads;
 mod routes;
 mod server;

@@ -84,7 +84,7 @@ pub async fn answer(reader: &Reader, id: &InputId) -> Result<Option<Option<Answe
         inbox::InputState::New => None,
         inbox::InputState::Handled => kept,
         inbox::InputState::SetAside => {
-            kept.or_else(|| Some(Answer { outcome: AnswerKind::SetAside, text: set_aside_text(&row.id) }))
+            kept.or_else(|| Some(Answer::new(AnswerKind::SetAside, set_aside_text(&row.id))))
         }
     }))
 }

@@ -38,6 +38,9 @@ pub struct NewCommand {
     /// The request it replies to, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Code>,
+    /// The JSON document that comes along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<serde_json::Value>,
 }
 
 /// What the client is told about a command.
@@ -180,8 +183,13 @@ async fn say<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>, body: 
         return Err(problem(StatusCode::TOO_MANY_REQUESTS, "not_a_person", text));
     }
     let id = input_id(peer.uid, &command.id);
-    let said =
-        Said { speaker: Speaker::LocalUser(peer.uid), via: Channel::Cli, line: command.line, context: command.context };
+    let said = Said {
+        speaker: Speaker::LocalUser(peer.uid),
+        via: Channel::Cli,
+        line: command.line,
+        context: command.context,
+        document: command.document,
+    };
     match at.desk.submit(id.clone(), said).await.map_err(|error| failed(&error))? {
         Submitted::Answered(answer) => Ok(told(id, Some(answer))),
         Submitted::Pending => Ok(told(id, None)),

@@ -35,7 +35,7 @@ impl Desk for FakeDesk {
             Appended::New { .. } if said.line == "wait" => Ok(Submitted::Pending),
             Appended::New { .. } => {
                 self.worked_off.fetch_add(1, Ordering::SeqCst);
-                let answer = Answer { outcome: AnswerKind::Taken, text: format!("{} by {}", said.line, said.speaker) };
+                let answer = Answer::new(AnswerKind::Taken, format!("{} by {}", said.line, said.speaker));
                 let (kept, now) = (serde_json::to_string(&answer).unwrap(), self.now());
                 self.store
                     .write(move |tx| Box::pin(async move { inbox::finish(tx, &id.0, &kept, now, false).await }))
@@ -143,7 +143,7 @@ fn patience() -> Patience {
 }
 
 fn command(id: &str, line: &str) -> NewCommand {
-    NewCommand { id: id.into(), line: line.into(), context: None }
+    NewCommand { id: id.into(), line: line.into(), context: None, document: None }
 }
 
 fn own_uid() -> u32 {
@@ -163,7 +163,7 @@ async fn a_command_is_answered_once_under_its_id() {
     let client = world.client();
     let first = client.say(&command("0199-aaaa", "release")).await.unwrap();
     let text = format!("release by the local user {}", own_uid());
-    assert_eq!(first.answer, Some(Answer { outcome: AnswerKind::Taken, text }));
+    assert_eq!(first.answer, Some(Answer::new(AnswerKind::Taken, text)));
     assert_eq!(first.input, format!("cli:{}:0199-aaaa", own_uid()));
     assert_eq!(client.say(&command("0199-aaaa", "release")).await.unwrap(), first);
     assert_eq!(world.desk.worked_off.load(Ordering::SeqCst), 1);

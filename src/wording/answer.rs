@@ -170,6 +170,10 @@ pub fn stranger(speaker: &Speaker) -> String {
 
 /// To somebody who said what is no command: one line with the right form.
 pub fn misunderstood(what: &Misunderstood) -> String {
+    if *what == Misunderstood::NoSuchVerb {
+        let bus: Vec<&str> = crate::mission::BUS_FORMS.iter().map(|form| form.verb).collect();
+        return format!("not understood: {what}; or on missions: {}.", bus.join(", "));
+    }
     format!("not understood: {}.", harmless(&what.to_string(), REASON_MAX * 2))
 }
 
@@ -268,7 +272,7 @@ impl Reply {
 
     /// The answer as it is kept with its input.
     pub fn answer(&self, setting: &Setting, now: Timestamp) -> Answer {
-        Answer { outcome: self.kind(), text: self.text(setting, now) }
+        Answer::new(self.kind(), self.text(setting, now))
     }
 
     /// For the person; `setting` as it is after the command.

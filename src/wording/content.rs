@@ -20,12 +20,24 @@ pub struct Content {
     /// The message on the other side that it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replies_to: Option<String>,
+    /// A file that comes with it; the text is said under it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Document>,
     /// Of the answer to a tap: it is to be confirmed before anything else is done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alert: bool,
     /// It goes on without a sound: nobody has to do anything about it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub silent: bool,
+}
+
+/// A file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// Its name.
+    pub name: String,
+    /// What is in it: JSON.
+    pub content: String,
 }
 
 /// A button under a message.

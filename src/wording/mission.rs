@@ -39,7 +39,8 @@ pub struct MissionView {
 }
 
 /// How well the recipient of a handoff is, as far as it is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RecipientHealth {
     /// Its signals are good.
     Healthy,
@@ -86,6 +87,8 @@ pub enum HandoffStands {
         /// How long it will wait for an answer.
         ttl: Duration,
     },
+    /// It was taken back before it was posted.
+    Cancelled,
     /// Its recipient has not answered.
     Offered {
         /// When it ends by itself.
@@ -144,8 +147,33 @@ pub enum BusReply {
         /// Which one.
         profile: String,
     },
+    /// A handoff is offered.
+    Posted {
+        /// Its id.
+        id: String,
+        /// To whom.
+        recipient: AgentName,
+        /// Until when.
+        until: Timestamp,
+    },
     /// What somebody wanted to post was taken back before.
     Cancelled,
+    /// Somebody took a part over.
+    Accepted {
+        /// Which handoff.
+        id: String,
+        /// Whose part it was by name.
+        part: AgentName,
+        /// Who has it now.
+        recipient: AgentName,
+    },
+    /// Somebody did not.
+    Declined {
+        /// Which handoff.
+        id: String,
+        /// Whose part it is by name.
+        part: AgentName,
+    },
 }
 
 /// All missions, one a line.
@@ -236,6 +264,12 @@ pub fn handoff_card(handoff: &HandoffView, setting: &Setting, now: Timestamp) ->
     text
 }
 
+/// How a handoff stands, for those who do not see its card.
+pub fn handoff_line(handoff: &HandoffView, setting: &Setting, now: Timestamp) -> String {
+    let id = harmless(handoff.id.as_deref().unwrap_or("?"), SHORT_MAX);
+    format!("{}: handoff {id} of {}: {}", handoff.mission, handoff.sender, stands(handoff, setting, now))
+}
+
 fn stands(handoff: &HandoffView, setting: &Setting, now: Timestamp) -> String {
     let HandoffView { part, recipient, .. } = handoff;
     let id = harmless(handoff.id.as_deref().unwrap_or("?"), SHORT_MAX);
@@ -249,6 +283,7 @@ fn stands(handoff: &HandoffView, setting: &Setting, now: Timestamp) -> String {
             };
             format!("{health} Not posted yet; once posted, {recipient} has {} to accept.", human(*ttl))
         }
+        HandoffStands::Cancelled => "CANCELLED; nothing was posted.".to_owned(),
         HandoffStands::Offered { until } => format!(
             "OFFERED to {recipient}, until {}: `accept {id}` or `decline {id} reason`. Until then the part of {part} \
              stays where it is.",
@@ -276,7 +311,7 @@ fn stands(handoff: &HandoffView, setting: &Setting, now: Timestamp) -> String {
 }
 
 /// What somebody's word did, for themselves.
-pub fn bus_reply(reply: &BusReply) -> String {
+pub fn bus_reply(reply: &BusReply, setting: &Setting, now: Timestamp) -> String {
     match reply {
         BusReply::Created { mission, lead } => {
             format!("{mission}: made; {lead} leads it. `join {mission} AGENT ROLE` says who else takes part.")
@@ -291,7 +326,18 @@ pub fn bus_reply(reply: &BusReply) -> String {
         BusReply::Isolated { mission, profile } => {
             format!("{mission}: isolation profile {}.", harmless(profile, SHORT_MAX))
         }
+        BusReply::Posted { id, recipient, until } => {
+            let until = setting.time(*until, now);
+            format!("Posted: {} is offered to {recipient} until {until}.", harmless(id, SHORT_MAX))
+        }
         BusReply::Cancelled => "Cancelled; nothing was posted.".to_owned(),
+        BusReply::Accepted { id, part, recipient } => {
+            let id = harmless(id, SHORT_MAX);
+            format!("Accepted: {recipient} has the part of {part} now. `resume {id}` gives the packet.")
+        }
+        BusReply::Declined { id, part } => {
+            format!("Declined: {} is over, and the part of {part} stays where it was.", harmless(id, SHORT_MAX))
+        }
     }
 }
 
@@ -334,6 +380,9 @@ pub fn bus_refusal(refused: &MissionError, holders: &Holders, setting: &Setting,
             harmless(handoff_id, SHORT_MAX),
             harmless(to, SHORT_MAX),
         ),
+        MissionError::UnknownCheckpoint(id) if id == "last" => {
+            "refused: there is no checkpoint yet; `checkpoint MISSION SUMMARY` makes one.".to_owned()
+        }
         other => format!("refused: {}.", harmless(&other.to_string(), REASON_MAX * 2)),
     }
 }

@@ -15,6 +15,7 @@
 
 mod alarm;
 mod answer;
+mod bus;
 mod card;
 mod chat;
 mod content;
@@ -36,9 +37,13 @@ mod tests;
 
 pub use alarm::Alarm;
 pub use answer::{Reply, answer_to, misunderstood, refusal, stranger};
+pub use bus::{
+    NotPosted, bad_document, broken, log_text, may_not_create, misunderstood_of_the_bus, no_name, not_posted,
+    packet_text, preview_hint, verified,
+};
 pub use card::{AnswerOption, Card, CardFacts, answers, card};
 pub use chat::{anonymous, forwarded, help, nothing_planned, page_line, unknown_button, via_bot, whoami};
-pub use content::{Button, Content};
+pub use content::{Button, Content, Document};
 pub use drill::{
     DrillCopy, NoDrill, drill_button, drill_here, drill_html, drill_over, drill_report, drill_started, drill_text,
     no_drill, no_such_drill, only_a_drill,
@@ -49,7 +54,7 @@ pub use html::{ANSWER_MAX, CHAT_MAX, escaped, pages, tap_answer, units};
 pub use journal::{history_line, journal_line};
 pub use mission::{
     BusReply, HandoffStands, HandoffView, Holders, MissionLine, MissionView, RecipientHealth, bus_refusal, bus_reply,
-    event_line, handoff_card, mission_text, missions_text,
+    event_line, handoff_card, handoff_line, mission_text, missions_text,
 };
 pub use notice::{Notice, Urgency, notice, rings, speaks_of};
 pub use plain::{REASON_MAX, SHORT_MAX, WIDTH, harmless};

@@ -37,8 +37,12 @@ pub async fn tell(fleet: &Fleet, output: &Terminal) -> anyhow::Result<()> {
     .await?;
 
     output.say(&format!("\n--- somebody answers: approve {code}\n")).await?;
-    let command =
-        NewCommand { id: Ambient::of_this_process().command_id(), line: format!("approve {code}"), context: None };
+    let command = NewCommand {
+        id: Ambient::of_this_process().command_id(),
+        line: format!("approve {code}"),
+        context: None,
+        document: None,
+    };
     let state = client.say(&command).await?;
     let answer = state.answer.context("the approval is still being worked off")?;
     if answer.outcome != AnswerKind::Taken {

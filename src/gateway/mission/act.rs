@@ -2,13 +2,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::card;
 use crate::gateway::Gateway;
 use crate::gateway::ledger::Entry;
 use crate::mission::{
     Claim, Draft, HandFrom, HandoffRef, MissionError, MissionParticipant, MissionRole, load_profiles,
 };
 use crate::pool::{AgentName, MissionName, Timestamp};
-use crate::store::missions::{self, Actor, Append, Appended, Decided, HandoffRow, Limits, NewEvent, NewMission};
+use crate::store::missions::{
+    self, Actor, Append, Appended, Decided, HandoffPhase, HandoffRow, Limits, NewEvent, NewMission,
+};
 use crate::store::{self, Reads, StoreError, Tx};
 
 /// How often another short id is drawn because one was given before.
@@ -164,8 +167,20 @@ pub async fn act(
     act: Act,
     said_at: Timestamp,
 ) -> Result<Decided<Done>, StoreError> {
+    act_in(tx, entry, who, act, said_at, None).await
+}
+
+/// As [`act`], said in the chat `heard_in`, which is answered there.
+pub(super) async fn act_in(
+    tx: &mut Tx,
+    entry: &Entry,
+    who: Acting<'_>,
+    act: Act,
+    said_at: Timestamp,
+    heard_in: Option<&str>,
+) -> Result<Decided<Done>, StoreError> {
     let (mission, word) = (act.mission().clone(), act.word());
-    let done = attempt(tx, entry, who, act, said_at).await?;
+    let done = attempt(tx, entry, who, act, said_at, heard_in).await?;
     if let Err(refused) = &done {
         missions::note_refusal(tx, &mission, who.name, word, refused, entry.now).await?;
     }
@@ -178,9 +193,9 @@ async fn attempt(
     who: Acting<'_>,
     act: Act,
     said_at: Timestamp,
+    heard_in: Option<&str>,
 ) -> Result<Decided<Done>, StoreError> {
     let (now, actor) = (entry.now, Actor { name: who.name, claim: who.claim });
-    let word = act.word();
     match act {
         Act::Create { mission, title } => {
             let config = match load_profiles(Some((*entry.in_force().config.profiles).clone())) {
@@ -227,7 +242,7 @@ async fn attempt(
                 return Ok(Err(refused));
             }
             let row = missions::handoff(tx, &mission, &id).await?.ok_or_else(|| missing(&id))?;
-            moved(tx, entry, who, "mission.handoff_offered", &row).await?;
+            moved(tx, entry, who, "mission.handoff_offered", &row, heard_in).await?;
             Ok(Ok(Done::Offered(row)))
         }
         Act::Accept { mission, handoff } => {
@@ -236,7 +251,7 @@ async fn attempt(
                 Ok(row) => row,
                 Err(refused) => return Ok(Err(refused)),
             };
-            answered(tx, entry, who, before, &row, word).await?;
+            answered(tx, entry, who, before, &row, heard_in).await?;
             Ok(Ok(Done::Answered(row)))
         }
         Act::Decline { mission, handoff, reason } => {
@@ -245,7 +260,7 @@ async fn attempt(
                 Ok(row) => row,
                 Err(refused) => return Ok(Err(refused)),
             };
-            answered(tx, entry, who, before, &row, word).await?;
+            answered(tx, entry, who, before, &row, heard_in).await?;
             Ok(Ok(Done::Answered(row)))
         }
         Act::Isolate { mission, profile } => {
@@ -280,27 +295,30 @@ async fn answered(
     who: Acting<'_>,
     before: Option<HandoffRow>,
     row: &HandoffRow,
-    word: &str,
+    heard_in: Option<&str>,
 ) -> Result<(), StoreError> {
     if before.is_some_and(|before| before.state == row.state) {
         return Ok(());
     }
-    let kind = if word == "accept" { "mission.handoff_accepted" } else { "mission.handoff_declined" };
-    moved(tx, entry, who, kind, row).await
+    let accepted = row.state == HandoffPhase::Accepted;
+    let kind = if accepted { "mission.handoff_accepted" } else { "mission.handoff_declined" };
+    moved(tx, entry, who, kind, row, heard_in).await
 }
 
-/// A handoff stands otherwise than before: journaled.
+/// A handoff stands otherwise than before: journaled and shown.
 pub(super) async fn moved(
     tx: &mut Tx,
     entry: &Entry,
     who: Acting<'_>,
     kind: &str,
     row: &HandoffRow,
+    heard_in: Option<&str>,
 ) -> Result<(), StoreError> {
     let told = json!({
         "handoff": row.id, "part": row.part, "sender": row.sender, "recipient": row.recipient, "reason": row.reason,
     });
-    journal(tx, entry, kind, &row.mission, who, told).await
+    journal(tx, entry, kind, &row.mission, who, told).await?;
+    card::refresh(tx, entry, row, heard_in).await
 }
 
 async fn journal(

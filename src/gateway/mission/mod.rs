@@ -12,8 +12,17 @@
 //! ```
 
 mod act;
+mod card;
+mod command;
+pub mod expire;
+mod understand;
+mod who;
 
-pub use act::{Act, Acting, Done, act, named, small_state};
+pub use act::{Act, Acting, Done, act, limits, named, small_state};
+pub use card::put;
+pub use command::{Obeyed, Shows, Speaking, note, obey};
+pub use understand::{Understood, understand};
+pub use who::{name_of, reader_of};
 
 use super::Gateway;
 

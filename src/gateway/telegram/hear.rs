@@ -7,21 +7,21 @@ use serde_json::{Value, json};
 pub use super::questions::prepare;
 use super::state::Me;
 use super::{SOURCE, moves};
-use crate::approval::{
-    Answer, AnswerKind, Channel, Code, Command, Press, Question, Request, Said, Speaker, Target as Meant,
-};
+use crate::approval::{Answer, AnswerKind, Channel, Code, Press, Question, Request, Said, Speaker, Target as Meant};
 use crate::channel::telegram::{Message, Replied, Tap, Target, Update, Void, command_for};
 use crate::gateway::copies::Buttons;
 use crate::gateway::hear::{Heard, Why, obey};
 use crate::gateway::ledger::{self, Entry, from_body};
+use crate::gateway::mission::{self, Obeyed, Shows, Understood};
 use crate::gateway::speak::{self, Outlet, Priority};
 use crate::gateway::{Gateway, copies, marking};
+use crate::mission::BusCommand;
 use crate::pool::Timestamp;
 use crate::store::inbox::Input;
 use crate::store::messages::{MessageKind, MessageState, NewMessage};
 use crate::store::tokens::{NewToken, TokenRow};
 use crate::store::{self, StoreError, Tx};
-use crate::wording::{self, Content};
+use crate::wording::{self, Content, Document};
 
 /// A line that is for us.
 pub struct Heeded {
@@ -95,8 +95,12 @@ async fn pressed(tx: &mut Tx, entry: &Entry, input: &Input, tap: &Tap) -> Result
     }
     match from_body::<Press>("tokens", &token.token, &token.press)? {
         Press::Say { command } => {
-            let said = Said { speaker, via: Channel::Telegram, line: String::new(), context: None };
+            let said = Said { speaker, via: Channel::Telegram, line: String::new(), context: None, document: None };
             obey(tx, entry, input, &said, command).await
+        }
+        Press::Line { line } => {
+            let said = Said { speaker, via: Channel::Telegram, line, context: None, document: None };
+            Ok(on_missions(tx, entry, input, said, &token.target).await?.heard)
         }
         Press::Page { page } => turn_to(tx, entry, &token, page).await,
     }
@@ -180,9 +184,10 @@ async fn written(
         Some(replied) => request_replied_to(tx, message, replied).await?,
         None => None,
     };
-    let parsed = Command::parse(&line, context);
+    let parsed = mission::understand(&line, context, None);
     let question = Question::parse(&line, context);
-    if !is_command && parsed.is_err() && question.is_none() && context.is_none() {
+    let is_neither = matches!(parsed, Understood::Neither { .. });
+    if !is_command && is_neither && question.is_none() && context.is_none() {
         // People talk; that one of them happened to answer a notice of ours does not make it a command.
         return Ok(Heard::read(String::new()));
     }
@@ -194,12 +199,16 @@ async fn written(
         Some(Void::Bot) => return Ok(Heard::read(String::new())),
         None => match (question, parsed) {
             (Some(question), _) => return asked(tx, entry, input, message, question, prepared).await,
-            (None, Ok(command)) => {
-                let said = Said { speaker, via: Channel::Telegram, line, context };
+            (None, Understood::Gateway(command)) => {
+                let said = Said { speaker, via: Channel::Telegram, line, context, document: None };
                 obey(tx, entry, input, &said, command).await?
             }
-            (None, Err(wrong)) if may_read(entry, message) => Heard::misunderstood(wording::misunderstood(&wrong)),
-            (None, Err(_)) => {
+            (None, Understood::Bus(command)) => {
+                let said = Said { speaker, via: Channel::Telegram, line, context, document: None };
+                return bus(tx, entry, input, message, said, command).await;
+            }
+            (None, Understood::Neither { text }) if may_read(entry, message) => Heard::misunderstood(text),
+            (None, Understood::Neither { .. }) => {
                 let text = wording::stranger(&speaker);
                 Heard::refused(input, &speaker, None, Why::Text, text)
             }
@@ -207,6 +216,78 @@ async fn written(
     };
     answer_message(tx, entry, message, &heard.answer.text).await?;
     Ok(heard)
+}
+
+/// Something said on missions, and how it is shown there.
+async fn bus(
+    tx: &mut Tx,
+    entry: &Entry,
+    input: &Input,
+    message: &Message,
+    said: Said,
+    command: BusCommand,
+) -> Result<Heard, StoreError> {
+    let target = place(message).to_string();
+    let Obeyed { heard, shows } = by_whom(tx, entry, input, said, command, &target).await?;
+    show_of_the_bus(tx, entry, message, &heard, shows).await?;
+    Ok(heard)
+}
+
+/// How what was said on missions is answered in its chat.
+async fn show_of_the_bus(
+    tx: &mut Tx,
+    entry: &Entry,
+    message: &Message,
+    heard: &Heard,
+    shows: Shows,
+) -> Result<(), StoreError> {
+    let outlet = Outlet { channel: Channel::Telegram, target: place(message).to_string() };
+    let replies_to = Some(message.id.to_string());
+    match shows {
+        Shows::Nothing => answer_message(tx, entry, message, &heard.answer.text).await,
+        Shows::Preview(row) => mission::put(tx, entry, &outlet, &row, replies_to).await,
+        Shows::Document { name, content } => {
+            let document = Some(Document { name, content });
+            let content = Content { document, ..Content::plain(heard.answer.text.clone()).replying_to(replies_to) };
+            let note =
+                speak::message(entry.id(), &outlet, MessageKind::Note, None, Priority::Answer, &content, entry.now);
+            store::messages::insert(tx, &[note]).await
+        }
+    }
+}
+
+/// A line on missions that a button stands for.
+async fn on_missions(
+    tx: &mut Tx,
+    entry: &Entry,
+    input: &Input,
+    said: Said,
+    target: &str,
+) -> Result<Obeyed, StoreError> {
+    match mission::understand(&said.line, None, None) {
+        Understood::Bus(command) => by_whom(tx, entry, input, said, command, target).await,
+        Understood::Gateway(_) | Understood::Neither { .. } => {
+            let heard = Heard::refused(input, &said.speaker, None, Why::Text, wording::unknown_button());
+            Ok(Obeyed { heard, shows: Shows::Nothing })
+        }
+    }
+}
+
+/// Only people say anything on missions.
+async fn by_whom(
+    tx: &mut Tx,
+    entry: &Entry,
+    input: &Input,
+    said: Said,
+    command: BusCommand,
+    target: &str,
+) -> Result<Obeyed, StoreError> {
+    let Some(person) = entry.people().who(&said.speaker).cloned() else {
+        let heard = Heard::refused(input, &said.speaker, None, Why::Text, wording::stranger(&said.speaker));
+        return Ok(Obeyed { heard, shows: Shows::Nothing });
+    };
+    let speaking = mission::Speaking { input, said: &said, person: &person, heard_in: Some(target) };
+    mission::obey(tx, entry, &speaking, command).await
 }
 
 /// People, and whoever is in a chat of the configuration.

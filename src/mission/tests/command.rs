@@ -52,6 +52,8 @@ fn what_is_understood() {
         ("accept forge/h1", BusCommand::Accept { handoff: HandoffRef { mission: Some(forge()), id: "h1".into() } }),
         ("decline h1 no time", BusCommand::Decline { handoff: handoff("h1"), reason: "no time".into() }),
         ("resume h1", BusCommand::Resume { handoff: handoff("h1") }),
+        ("post h1", BusCommand::Post { handoff: handoff("h1") }),
+        ("cancel h1", BusCommand::Cancel { handoff: handoff("h1") }),
         ("log forge", BusCommand::Log { mission: mission.clone(), events: 10 }),
         ("log forge 50", BusCommand::Log { mission: mission.clone(), events: 50 }),
         ("isolation forge level1-directory", BusCommand::Isolation { mission, profile: "level1-directory".into() }),

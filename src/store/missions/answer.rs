@@ -1,6 +1,6 @@
 use super::super::error::StoreError;
 use super::super::row::{self, sql};
-use super::super::tx::Tx;
+use super::super::tx::{Reads, Tx};
 use super::append::{close, load_part};
 use super::standing::Standing;
 use super::{Actor, Decided, HandoffPhase, HandoffRow, handoff_columns};
@@ -80,6 +80,12 @@ pub async fn expire_due(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<H
         (row.state, row.closed_at) = (HandoffPhase::Expired, Some(now));
     }
     Ok(rows)
+}
+
+/// When the next handoff is over that waits for an answer; None if none waits.
+pub async fn next_expiry(db: &mut impl Reads) -> Result<Option<Timestamp>, StoreError> {
+    let select = sql("SELECT MIN(expires_at) FROM mission_handoffs WHERE state = 'offered'");
+    Ok(row::number(db, select).await?.map(Timestamp::from_millis))
 }
 
 /// The handoff with the part that it moves, for somebody whose incarnation may write.

@@ -78,6 +78,40 @@ pub struct Appended {
 /// Appends `events` in their order, all or none: the sender's role and incarnation are checked, each
 /// gets the next number and the hash of the one before.
 pub async fn append(tx: &mut Tx, by: &Append<'_>, events: Vec<NewEvent>) -> Result<Decided<Vec<Appended>>, StoreError> {
+    let (batch, from, head) = match checked(tx, by, events).await? {
+        Ok(checked) => checked,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    if head == from {
+        return Ok(Ok(Vec::new()));
+    }
+    // From here on there is no refusal any more.
+    insert_rows(tx, by.mission, batch.rows).await?;
+    move_head(tx, by.mission, &from, &head).await?;
+    for part in batch.expired {
+        close(tx, by.mission, &part, HandoffPhase::Expired, by.at, None).await?;
+    }
+    for offer in batch.offers {
+        insert_offer(tx, by.mission, offer).await?;
+    }
+    Ok(Ok(batch.appended))
+}
+
+/// What [`append`] would come to at this moment; nothing is written.
+pub async fn would_append(
+    tx: &mut Tx,
+    by: &Append<'_>,
+    events: Vec<NewEvent>,
+) -> Result<Decided<Vec<Appended>>, StoreError> {
+    Ok(checked(tx, by, events).await?.map(|(batch, ..)| batch.appended))
+}
+
+/// What is to be written, and where the stream ends before and after.
+async fn checked(
+    tx: &mut Tx,
+    by: &Append<'_>,
+    events: Vec<NewEvent>,
+) -> Result<Decided<(Batch, Head, Head)>, StoreError> {
     let standing = match Standing::load(tx, by.mission, by.by.name).await? {
         Ok(standing) => standing,
         Err(refused) => return Ok(Err(refused)),
@@ -94,19 +128,7 @@ pub async fn append(tx: &mut Tx, by: &Append<'_>, events: Vec<NewEvent>) -> Resu
             Err(refused) => return Ok(Err(refused)),
         }
     }
-    if head == standing.head {
-        return Ok(Ok(Vec::new()));
-    }
-    // From here on there is no refusal any more.
-    insert_rows(tx, by.mission, batch.rows).await?;
-    move_head(tx, by.mission, &standing.head, &head).await?;
-    for part in batch.expired {
-        close(tx, by.mission, &part, HandoffPhase::Expired, by.at, None).await?;
-    }
-    for offer in batch.offers {
-        insert_offer(tx, by.mission, offer).await?;
-    }
-    Ok(Ok(batch.appended))
+    Ok(Ok((batch, standing.head, head)))
 }
 
 /// What a batch will write, once all of it has passed.

@@ -15,21 +15,23 @@ mod attach;
 mod create;
 mod export;
 mod import;
+mod preview;
 mod read;
 mod refusal;
 mod standing;
 mod state_file;
 mod verify;
 
-pub use answer::{accept, decline, expire_due};
-pub use append::{Append, Appended, Limits, NewEvent, append};
+pub use answer::{accept, decline, expire_due, next_expiry};
+pub use append::{Append, Appended, Limits, NewEvent, append, would_append};
 pub use attach::attach;
 pub use create::{GATEWAY, NewMission, create, ensure, isolate, join};
 pub use export::{ExportError, export};
 pub use import::{discard, import};
+pub use preview::{PreviewPhase, PreviewRow, change_preview, close_preview, insert_preview, preview, purge_previews};
 pub use read::{
-    MissionSummary, PartRow, by_id, find_handoff, handoff, last_checkpoint, list, mission, open_offers, page,
-    participants, parts, permissions, resume_packet, roles,
+    MissionSummary, PartRow, by_id, events, find_handoff, handoff, last_checkpoint, list, mission, open_offers, packet,
+    page, participants, parts, permissions, resume_packet, roles,
 };
 pub use refusal::{note_refusal, refusals};
 pub use state_file::{STATE_BYTES, keep_state, read_state};

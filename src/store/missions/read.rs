@@ -2,6 +2,7 @@ use super::super::error::StoreError;
 use super::super::row::{self, sql, stored};
 use super::super::tx::{Reads, from_json};
 use super::standing::{self, Standing};
+use super::verify;
 use super::{Decided, EventRow, HandoffRow, MissionPhase, MissionRow, ParticipantRow, event_columns, handoff_columns};
 use crate::mission::{
     Capability, EventKind, HandoffRef, MissionError, MissionEvent, MissionParticipant, MissionRole, Participants,
@@ -95,11 +96,21 @@ pub async fn page(
     if let Err(refused) = readable(db, mission, reader).await? {
         return Ok(Err(refused));
     }
+    events(db, mission, before, limit).await.map(Ok)
+}
+
+/// The same for whoever was found to be allowed to read, such as the owner of the store.
+pub async fn events(
+    db: &mut impl Reads,
+    mission: &MissionName,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<EventRow>, StoreError> {
     let select = sql(concat!(event_columns!(), "WHERE mission = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"))
         .bind(mission.as_str().to_owned())
         .bind(before.unwrap_or(i64::MAX))
         .bind(i64::from(limit));
-    Ok(Ok(row::all(db, select).await?))
+    row::all(db, select).await
 }
 
 /// The checkpoint or handoff of this id; of two the first. Messages are not looked up by id.
@@ -172,9 +183,20 @@ pub async fn resume_packet(
     reader: &AgentName,
     handoff_id: &str,
 ) -> Result<Decided<ResumePacket>, StoreError> {
-    let standing = match readable(db, mission, reader).await? {
-        Ok(standing) => standing,
-        Err(refused) => return Ok(Err(refused)),
+    match readable(db, mission, reader).await? {
+        Ok(_) => packet(db, mission, handoff_id).await,
+        Err(refused) => Ok(Err(refused)),
+    }
+}
+
+/// The same for whoever was found to be allowed to read.
+pub async fn packet(
+    db: &mut impl Reads,
+    mission: &MissionName,
+    handoff_id: &str,
+) -> Result<Decided<ResumePacket>, StoreError> {
+    let Some(row) = self::mission(db, mission).await? else {
+        return Ok(Err(MissionError::UnknownMission(mission.to_string())));
     };
     let handoff = by_id(db, mission, EventKind::Handoff, handoff_id).await?;
     let handoff = match handoff.map(|row| row.event()).transpose()? {
@@ -187,11 +209,11 @@ pub async fn resume_packet(
         Some(MissionEvent::Checkpoint(checkpoint)) if handoff.checkpoint_id.is_some() => checkpoint,
         _ => return Ok(Err(MissionError::UnknownCheckpoint(checkpoint_id))),
     };
-    let title = self::mission(db, mission).await?.and_then(|row| row.title);
     let participants = registered(db, mission).await?;
-    let (profiles, length) = (standing.config.profiles(), standing.head.seq);
-    let mission = (mission.as_str(), title.as_deref());
-    Ok(Ok(ResumePacket::new(mission, &handoff, &checkpoint, participants, profiles, length)))
+    let config = standing::config(mission, &row.config)?;
+    let length = verify::head(db, mission).await?.map_or(0, |head| head.seq);
+    let mission = (mission.as_str(), row.title.as_deref());
+    Ok(Ok(ResumePacket::new(mission, &handoff, &checkpoint, participants, config.profiles(), length)))
 }
 
 /// The participants as the core has them.

@@ -201,7 +201,7 @@ fn nobody_is_said_to_be_asked_who_is_not() {
 fn what_the_gateway_answers_to_the_rest() {
     let texts = replies().into_iter().map(|reply| {
         let held = matches!(reply, Reply::Held { .. } | Reply::HeldAlready);
-        let Answer { outcome, text } = reply.answer(&if held { on_hold() } else { setting() }, NOW);
+        let Answer { outcome, text, .. } = reply.answer(&if held { on_hold() } else { setting() }, NOW);
         format!("{outcome:?}: {text}")
     });
     assert_snapshot!(texts.collect::<Vec<_>>().join("\n"), @r"
@@ -247,7 +247,7 @@ fn strangers_and_what_is_no_command() {
     refused: you are not in `people` (Telegram user 123456789), so your word does not count. Whoever runs this gateway can add `telegram: 123456789` to a person there.
     refused: you are not in `people` (Nostr key ab12), so your word does not count. Whoever runs this gateway can add `nostr: [ab12]` to a person there.
     not understood: say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox.
-    not understood: there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox.
+    not understood: there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox; or on missions: missions, mission, newmission, join, publish, checkpoint, handoff, post, cancel, accept, decline, resume, log, isolation.
     not understood: '[31mx' is no code: a code has 6 letters and digits, like 7K3QXM; the form is: approve CODE.
     ");
 }

@@ -144,22 +144,28 @@ fn replies(text: &str) -> Vec<BusReply> {
         BusReply::Checkpointed { mission: forge(), sequence: 4, id: text.into(), has_state: true },
         BusReply::Checkpointed { mission: forge(), sequence: 4, id: text.into(), has_state: false },
         BusReply::Isolated { mission: forge(), profile: text.into() },
+        BusReply::Posted { id: text.into(), recipient: agent("bob"), until: later(10) },
         BusReply::Cancelled,
+        BusReply::Accepted { id: text.into(), part: agent("ada"), recipient: agent("bob") },
+        BusReply::Declined { id: text.into(), part: agent("ada") },
     ];
-    covers(&all, 6, |reply| match reply {
+    covers(&all, 9, |reply| match reply {
         BusReply::Created { .. } => 0,
         BusReply::Joined { .. } => 1,
         BusReply::Published { .. } => 2,
         BusReply::Checkpointed { .. } => 3,
         BusReply::Isolated { .. } => 4,
-        BusReply::Cancelled => 5,
+        BusReply::Posted { .. } => 5,
+        BusReply::Cancelled => 6,
+        BusReply::Accepted { .. } => 7,
+        BusReply::Declined { .. } => 8,
     });
     all
 }
 
 #[test]
 fn what_somebody_said_did_something() {
-    let all = replies("c1").iter().map(bus_reply).collect::<Vec<_>>().join("\n");
+    let all = replies("c1").iter().map(|reply| bus_reply(reply, &setting(), NOW)).collect::<Vec<_>>().join("\n");
     assert_snapshot!(all, @r"
     forge: made; kim leads it. `join forge AGENT ROLE` says who else takes part.
     forge: ada takes part as write.
@@ -167,7 +173,10 @@ fn what_somebody_said_did_something() {
     forge: checkpoint c1 made as event 4.
     forge: checkpoint c1 made as event 4. It holds no state; attach a JSON document to add one.
     forge: isolation profile c1.
+    Posted: c1 is offered to bob until 06:15:06 CEST.
     Cancelled; nothing was posted.
+    Accepted: bob has the part of ada now. `resume c1` gives the packet.
+    Declined: c1 is over, and the part of ada stays where it was.
     ");
 }
 
@@ -208,7 +217,7 @@ fn each_refusal_says_what_is_missing_and_who_has_it() {
 proptest! {
     #[test]
     fn no_text_about_missions_steers_or_hides(text in "(\\PC|[\u{1b}\u{202e}\u{200b}\n\r\u{9b}]){0,30}") {
-        let mut texts: Vec<String> = replies(&text).iter().map(bus_reply).collect();
+        let mut texts: Vec<String> = replies(&text).iter().map(|reply| bus_reply(reply, &setting(), NOW)).collect();
         texts.extend(refused(&text).iter().map(|one| bus_refusal(one, &Holders::default(), &setting(), NOW)));
         let view = MissionView {
             line: MissionLine { title: Some(text.clone()), ..line() },

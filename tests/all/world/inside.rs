@@ -141,8 +141,13 @@ impl Inside {
     /// `me` says something, and it is in the inbox when this returns.
     pub fn drops_into_the_inbox(&self, line: &str) -> InputId {
         let id = InputId(format!("story-{}", self.said.replace(self.said.get() + 1)));
-        let said =
-            Said { speaker: Speaker::LocalUser(own_uid()), via: Channel::Cli, line: line.to_owned(), context: None };
+        let said = Said {
+            speaker: Speaker::LocalUser(own_uid()),
+            via: Channel::Cli,
+            line: line.to_owned(),
+            context: None,
+            document: None,
+        };
         let input = Input {
             id: id.0.clone(),
             source: said.via.key().to_owned(),

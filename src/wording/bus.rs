@@ -1,0 +1,135 @@
+//! What people are answered about missions, beside what stands in `mission`.
+
+use std::fmt::Write as _;
+
+use super::Setting;
+use super::mission::event_line;
+use super::plain::{REASON_MAX, SHORT_MAX, harmless, list};
+use super::time::human;
+use crate::approval::PersonId;
+use crate::mission::{MissionEvent, NotOfTheBus, ResumePacket, event_moment};
+use crate::pool::{MissionName, Timestamp};
+
+/// Why a handoff that was shown is not posted, or not taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotPosted {
+    /// Nothing of that id was shown to anybody.
+    Unknown {
+        /// The id.
+        id: String,
+    },
+    /// Somebody else asked for it.
+    NotYours {
+        /// Who.
+        person: String,
+    },
+    /// It was posted before.
+    Posted {
+        /// Its id.
+        id: String,
+    },
+    /// It was taken back before.
+    Cancelled,
+    /// What it showed may not be so any more.
+    TooOld {
+        /// How old it is.
+        age: std::time::Duration,
+    },
+    /// The recipient is not as well as it was when it was shown.
+    Changed {
+        /// What is shown of it now.
+        recipient: String,
+    },
+}
+
+/// What to say under a preview where there are no buttons.
+pub fn preview_hint(id: &str) -> String {
+    let id = harmless(id, SHORT_MAX);
+    format!("`post {id}` posts it, `cancel {id}` does not.")
+}
+
+/// What is told to who wanted to post or take back what they could not.
+pub fn not_posted(why: &NotPosted) -> String {
+    match why {
+        NotPosted::Unknown { id } => {
+            format!("refused: there is no handoff {} to be posted.", harmless(id, SHORT_MAX))
+        }
+        NotPosted::NotYours { person } => {
+            format!("refused: {} asked for this handoff, and nobody else posts it.", harmless(person, SHORT_MAX))
+        }
+        NotPosted::Posted { id } => format!("It was posted before, as {}.", harmless(id, SHORT_MAX)),
+        NotPosted::Cancelled => "It was cancelled before; nothing is posted.".to_owned(),
+        NotPosted::TooOld { age } => {
+            format!("refused: it was shown {} ago, and much may have changed; ask for it anew.", human(*age))
+        }
+        NotPosted::Changed { recipient } => {
+            format!("Not posted yet: {} is not as it was when you looked. Look again.", harmless(recipient, SHORT_MAX))
+        }
+    }
+}
+
+/// Who wanted to make a mission may not.
+pub fn may_not_create(person: &PersonId, mission: &MissionName, may: &[PersonId]) -> String {
+    format!(
+        "refused: {person} may not make the mission {mission}: that takes `approves` with {mission}, or to be its lead by \
+         `participant`, in `people`. Who may: {}.",
+        list(may, "nobody")
+    )
+}
+
+/// A person has no name of their own in a mission.
+pub fn no_name(person: &PersonId, mission: &MissionName) -> String {
+    format!(
+        "refused: nobody acts for {person} in {mission}, since {person} is an agent there. Say who you are in `people`: \
+         participant: {{{mission}: {{name: NAME, role: ROLE}}}}"
+    )
+}
+
+/// The newest events of a mission, the oldest of them first.
+pub fn log_text(mission: &MissionName, events: &[MissionEvent], setting: &Setting, now: Timestamp) -> String {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else {
+        return format!("{mission}: nothing was said yet.");
+    };
+    let mut text = format!("{mission}: events {} to {}", first.sequence(), last.sequence());
+    for event in events {
+        let at = event.timestamp().and_then(event_moment);
+        let _ = write!(text, "\n{}", event_line(event, at, setting, now));
+    }
+    text
+}
+
+/// What a resume packet is, above it.
+pub fn packet_text(id: &str, packet: &ResumePacket) -> String {
+    let (summary, maker) = match &packet.checkpoint {
+        MissionEvent::Checkpoint(checkpoint) => (checkpoint.summary.as_str(), checkpoint.sender.as_str()),
+        MissionEvent::Message(_) | MissionEvent::Handoff(_) => ("", ""),
+    };
+    format!(
+        "{}: the resume packet of {}, for {}: from the checkpoint of {}, {}.",
+        harmless(&packet.mission_id, SHORT_MAX),
+        harmless(id, SHORT_MAX),
+        harmless(&packet.recipient, SHORT_MAX),
+        harmless(maker, SHORT_MAX),
+        harmless(summary, REASON_MAX),
+    )
+}
+
+/// To somebody who said what is nearly a command of the bus: one line with the right form.
+pub fn misunderstood_of_the_bus(what: &NotOfTheBus) -> String {
+    format!("not understood: {}.", harmless(&what.to_string(), REASON_MAX * 2))
+}
+
+/// A document that came with a command could not be used.
+pub fn bad_document(why: &str) -> String {
+    format!("refused: the document cannot be used: {}. Nothing was written.", harmless(why, REASON_MAX))
+}
+
+/// A stream was read from its first event to its last.
+pub fn verified(mission: &MissionName, events: i64, hash: &str) -> String {
+    format!("{mission}: {events} events, whole. The last one's hash: {}", harmless(hash, SHORT_MAX))
+}
+
+/// A stream has an event that is not as it was written.
+pub fn broken(mission: &MissionName, seq: i64, why: &str) -> String {
+    format!("{mission}: event {seq} is not as it was written: {}", harmless(why, REASON_MAX))
+}
