@@ -47,6 +47,7 @@ pub(super) enum Why<'a> {
 }
 
 /// What became of an input, besides what it did to a case.
+#[derive(Clone)]
 pub struct Heard {
     /// What the speaker is told.
     pub answer: Answer,

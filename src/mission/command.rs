@@ -158,7 +158,11 @@ pub const BUS_FORMS: &[BusForm] = &[
         does: "say who takes part, as lead, write, read or audit",
     },
     BusForm { verb: "publish", form: "publish MISSION TOPIC TEXT", does: "publish a message" },
-    BusForm { verb: "checkpoint", form: "checkpoint MISSION SUMMARY", does: "write down how far the work is" },
+    BusForm {
+        verb: "checkpoint",
+        form: "checkpoint MISSION SUMMARY",
+        does: "write down how far the work is; attach its state as JSON",
+    },
     BusForm {
         verb: "handoff",
         form: "handoff MISSION RECIPIENT [CHECKPOINT|last] [note]",

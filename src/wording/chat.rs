@@ -2,6 +2,7 @@
 
 use super::plain::{SHORT_MAX, harmless};
 use crate::approval::{Approves, FORMS, Form, Person, QUESTIONS};
+use crate::mission::BUS_FORMS;
 
 /// What can be said, and how.
 pub fn help() -> String {
@@ -9,6 +10,8 @@ pub fn help() -> String {
     let in_chats = |form: &&Form| !matches!(form.verb, "revoke" | "inbox");
     let mut lines = vec!["Press a button under a request, reply to it, or say:".to_owned()];
     lines.extend(FORMS.iter().filter(in_chats).map(line));
+    lines.push("On missions:".to_owned());
+    lines.extend(BUS_FORMS.iter().map(|form| format!("/{} – {}", form.form, form.does)));
     lines.push("To read:".to_owned());
     lines.extend(QUESTIONS.iter().map(line));
     lines.push("In a reply to a request, the code can be left out: deny because it is being moved".to_owned());

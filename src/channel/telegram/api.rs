@@ -5,17 +5,21 @@
 use std::time::Duration;
 
 use reqwest::Client;
+use reqwest::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use teloxide_core::requests::Payload;
 
 use super::fault::{Fault, Refusal};
+use super::form::{self, File};
 use super::token::Token;
 
 /// An answer is at most so long: a hundred updates of the longest kind are far below.
 const ANSWER_MAX: usize = 16 * 1024 * 1024;
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(5);
+/// A file may take so much longer than any other call.
+const FILE: Duration = Duration::from_secs(30);
 
 /// One bot at one server.
 #[derive(Clone)]
@@ -89,8 +93,75 @@ impl Api {
     }
 
     async fn exchange(&self, method: &str, call: &(impl Serialize + Sync)) -> Result<Box<RawValue>, Fault> {
+        self.post(method, |post| post.json(call)).await
+    }
+
+    /// A call that holds a file, as the parts of a form: `fields` as text, `file` with its name and content.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn upload(
+        &self,
+        method: &str,
+        fields: &[(&str, String)],
+        file: File<'_>,
+    ) -> Result<Box<RawValue>, Fault> {
+        let (kind, body) = form::of(fields, &file);
+        let posted = self.post(method, |post| post.header(CONTENT_TYPE, kind).body(body));
+        match tokio::time::timeout(self.deadline + FILE, posted).await {
+            Ok(result) => result,
+            Err(_) => Err(Fault::Network { why: format!("none within {} ms", (self.deadline + FILE).as_millis()) }),
+        }
+    }
+
+    /// The file at `path`, as `getFile` told it; None if it has more than `at_most` bytes.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn download(&self, path: &str, at_most: usize) -> Result<Option<Vec<u8>>, Fault> {
+        let address = self.file_at(path).ok_or_else(|| Fault::Refused { why: "its path is none".into() })?;
+        let read = async {
+            let mut response = self.http.get(address).send().await.map_err(lost)?;
+            match response.status().as_u16() {
+                200 => {}
+                status @ 500..=599 => return Err(Fault::Server { status }),
+                429 => return Err(Fault::Flood { after: Duration::from_secs(5) }),
+                status => return Err(Fault::Refused { why: format!("Telegram has no such file (status {status})") }),
+            }
+            let mut body = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(lost)? {
+                if body.len() + chunk.len() > at_most {
+                    return Ok(None);
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Some(body))
+        };
+        match tokio::time::timeout(self.deadline + FILE, read).await {
+            Ok(result) => result,
+            Err(_) => Err(Fault::Network { why: format!("none within {} ms", (self.deadline + FILE).as_millis()) }),
+        }
+    }
+
+    /// Where a file is. Its path comes from outside, so it may lead nowhere else.
+    fn file_at(&self, path: &str) -> Option<reqwest::Url> {
+        let mut address = reqwest::Url::parse(&self.base).ok()?;
+        let strange = |part: &str| part.is_empty() || part == "." || part == "..";
+        if path.split('/').any(strange) {
+            return None;
+        }
+        let bot = format!("bot{}", self.token.reveal());
+        address.path_segments_mut().ok()?.pop_if_empty().push("file").push(&bot).extend(path.split('/'));
+        Some(address)
+    }
+
+    async fn post(
+        &self,
+        method: &str,
+        with: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Result<Box<RawValue>, Fault> {
         let address = format!("{}/bot{}/{method}", self.base, self.token.reveal());
-        let sent = self.http.post(address).json(call).send().await;
+        let sent = with(self.http.post(address)).send().await;
         let mut response = sent.map_err(lost)?;
         let status = response.status().as_u16();
         let mut body = Vec::new();

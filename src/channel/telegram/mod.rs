@@ -6,6 +6,7 @@
 
 mod api;
 mod fault;
+mod form;
 mod pace;
 mod send;
 mod token;
@@ -13,10 +14,11 @@ mod update;
 
 pub use api::Api;
 pub use fault::Fault;
+pub use form::File;
 pub use pace::{Paces, Turn};
 pub use send::{Sender, Target};
 pub use token::{Token, TokenError};
-pub use update::{Message, Replied, Tap, Update, Void, command_for};
+pub use update::{Attached, Message, Replied, Tap, Update, Void, command_for};
 
 pub use teloxide_core::payloads;
 pub use teloxide_core::types;

@@ -19,14 +19,17 @@ use tokio::time::Instant;
 
 use super::api::Api;
 use super::fault::Fault;
+use super::form::File;
 use super::pace::{Paces, Turn};
 use crate::channel::{Channel, Delivery, Kind, Outgoing};
-use crate::wording::Content;
+use crate::wording::{Content, Document};
 
 /// When a call is made again that brought no answer.
 const AGAIN: Duration = Duration::from_millis(500);
 /// The "General" topic of a forum is meant by naming none; its own number is refused.
 const GENERAL: i32 = 1;
+/// Characters of what is said under a file; Telegram takes 1,024, counted in UTF-16.
+const CAPTION_MAX: usize = 500;
 
 /// A chat, and a topic in it, as one word: `-1001234567890`, `-1001234567890/12`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +92,41 @@ impl Sender {
         Ok(())
     }
 
+    async fn send_file(&self, target: Target, content: &Content, document: &Document) -> Result<i32, Fault> {
+        let mut topic = target.topic.filter(|topic| *topic != GENERAL);
+        let file = File { field: "document", name: &document.name, content: document.content.as_bytes() };
+        loop {
+            self.wait_for_a_place(target.chat).await?;
+            let mut fields = vec![
+                ("chat_id", target.chat.to_string()),
+                ("caption", content.text.chars().take(CAPTION_MAX).collect()),
+                ("disable_notification", content.silent.to_string()),
+            ];
+            fields.extend(topic.map(|topic| ("message_thread_id", topic.to_string())));
+            let replied = content.replies_to.as_ref().and_then(|id| id.parse::<i32>().ok());
+            fields.extend(replied.map(|id| {
+                let reply = serde_json::json!({ "message_id": id, "allow_sending_without_reply": true });
+                ("reply_parameters", reply.to_string())
+            }));
+            let sent = self.api.upload("sendDocument", &fields, file).await;
+            match self.noted(target.chat, sent) {
+                Ok(sent) => {
+                    let sent: Sent = serde_json::from_str(sent.get()).map_err(|_| Fault::Unreadable { status: 200 })?;
+                    return Ok(sent.message_id);
+                }
+                Err(Fault::TopicLost { why }) if topic.is_some() => {
+                    tracing::warn!(chat = target.chat, topic, why, "the topic is lost; the file goes to the chat");
+                    topic = None;
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
     async fn send(&self, target: Target, content: &Content) -> Result<i32, Fault> {
+        if let Some(document) = &content.document {
+            return self.send_file(target, content, document).await;
+        }
         let mut markup = content.html.is_some();
         let mut topic = target.topic.filter(|topic| *topic != GENERAL);
         loop {

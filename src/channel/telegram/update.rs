@@ -7,6 +7,8 @@ use serde_json::Value;
 const TEXT_MAX: usize = 4096 * 4;
 /// Longest data of a button: Telegram's limit.
 const DATA_MAX: usize = 64;
+/// Longest id of a file that is looked at.
+const FILE_ID_MAX: usize = 512;
 
 /// One update, as far as it can concern us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,10 +69,21 @@ pub struct Message {
     pub from: Option<i64>,
     /// Why it cannot count, whoever wrote it.
     pub void: Option<Void>,
-    /// What was written.
+    /// What was written, also under a file.
     pub text: String,
+    /// The file that came with it, or with what it replies to.
+    pub attached: Option<Attached>,
     /// The message of our bot that it replies to.
     pub replies_to: Option<Replied>,
+}
+
+/// A file at Telegram.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// By which it is fetched.
+    pub file_id: String,
+    /// Its size in bytes, where Telegram tells.
+    pub bytes: Option<u64>,
 }
 
 /// Why what was written cannot count.
@@ -173,9 +186,19 @@ fn read_message(message: &Value, bot: i64) -> Option<Update> {
         id: number(message.get("message_id"))?,
         from: number(message.pointer("/from/id")),
         void,
-        text: text(message.get("text"), TEXT_MAX).unwrap_or_default(),
+        text: text(message.get("text").or_else(|| message.get("document").and(message.get("caption"))), TEXT_MAX)
+            .unwrap_or_default(),
+        attached: read_attached(message).or_else(|| message.get("reply_to_message").and_then(read_attached)),
         replies_to: message.get("reply_to_message").and_then(|replied| read_replied(replied, bot)),
     }))
+}
+
+fn read_attached(message: &Value) -> Option<Attached> {
+    let document = message.get("document")?;
+    Some(Attached {
+        file_id: text(document.get("file_id"), FILE_ID_MAX)?,
+        bytes: document.get("file_size").and_then(Value::as_u64),
+    })
 }
 
 /// Only a reply to our own bot's message is one to us.

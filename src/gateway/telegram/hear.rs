@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::documents::{self, Wanted};
 pub use super::questions::prepare;
 use super::state::Me;
 use super::{SOURCE, moves};
@@ -227,30 +228,49 @@ async fn bus(
     said: Said,
     command: BusCommand,
 ) -> Result<Heard, StoreError> {
-    let target = place(message).to_string();
-    let Obeyed { heard, shows } = by_whom(tx, entry, input, said, command, &target).await?;
-    show_of_the_bus(tx, entry, message, &heard, shows).await?;
+    let outlet = Outlet { channel: Channel::Telegram, target: place(message).to_string() };
+    let replied = message.id.to_string();
+    let speaks = entry.people().who(&said.speaker).is_some();
+    if let (BusCommand::Checkpoint { .. }, Some(attached)) = (&command, message.attached.as_ref().filter(|_| speaks)) {
+        let wanted = Wanted {
+            said,
+            entered_at: input.entered_at,
+            file_id: attached.file_id.clone(),
+            target: outlet.target.clone(),
+            message: replied.clone(),
+        };
+        return match documents::wait_for(tx, entry, input, wanted, attached).await? {
+            None => Ok(Heard::read(String::new())),
+            Some(why) => {
+                let text = wording::bad_document(&why);
+                answer_in(tx, entry, &outlet, replied, &text).await?;
+                Ok(Heard::not_done(text))
+            }
+        };
+    }
+    let obeyed = by_whom(tx, entry, input, said, command, &outlet.target).await?;
+    let heard = obeyed.heard.clone();
+    show_of_the_bus(tx, entry, &outlet, replied, obeyed).await?;
     Ok(heard)
 }
 
 /// How what was said on missions is answered in its chat.
-async fn show_of_the_bus(
+pub(super) async fn show_of_the_bus(
     tx: &mut Tx,
     entry: &Entry,
-    message: &Message,
-    heard: &Heard,
-    shows: Shows,
+    outlet: &Outlet,
+    replied: String,
+    obeyed: Obeyed,
 ) -> Result<(), StoreError> {
-    let outlet = Outlet { channel: Channel::Telegram, target: place(message).to_string() };
-    let replies_to = Some(message.id.to_string());
-    match shows {
-        Shows::Nothing => answer_message(tx, entry, message, &heard.answer.text).await,
-        Shows::Preview(row) => mission::put(tx, entry, &outlet, &row, replies_to).await,
+    let text = obeyed.heard.answer.text;
+    match obeyed.shows {
+        Shows::Nothing => answer_in(tx, entry, outlet, replied, &text).await,
+        Shows::Preview(row) => mission::put(tx, entry, outlet, &row, Some(replied)).await,
         Shows::Document { name, content } => {
             let document = Some(Document { name, content });
-            let content = Content { document, ..Content::plain(heard.answer.text.clone()).replying_to(replies_to) };
-            let note =
-                speak::message(entry.id(), &outlet, MessageKind::Note, None, Priority::Answer, &content, entry.now);
+            let content = Content { document, ..Content::plain(text).replying_to(Some(replied)) };
+            let (id, kind) = (entry.id(), MessageKind::Note);
+            let note = speak::message(id, outlet, kind, None, Priority::Answer, &content, entry.now);
             store::messages::insert(tx, &[note]).await
         }
     }
@@ -373,18 +393,29 @@ async fn request_replied_to(tx: &mut Tx, message: &Message, replied: &Replied) -
 /// Answers a message by a reply, in pages if it is long.
 async fn answer_message(tx: &mut Tx, entry: &Entry, message: &Message, text: &str) -> Result<(), StoreError> {
     let outlet = Outlet { channel: Channel::Telegram, target: place(message).to_string() };
+    answer_in(tx, entry, &outlet, message.id.to_string(), text).await
+}
+
+/// The same, to the message `replied` in that chat.
+pub(super) async fn answer_in(
+    tx: &mut Tx,
+    entry: &Entry,
+    outlet: &Outlet,
+    replied: String,
+    text: &str,
+) -> Result<(), StoreError> {
     let pages = wording::pages(text);
-    let replies_to = Some(message.id.to_string());
+    let replies_to = Some(replied);
     let id = entry.id();
     let owed: NewMessage;
     let mut tokens = Vec::new();
     if pages.len() > 1 {
         let (content, new) = paged(entry, pages, 0, replies_to, &[]);
         tokens = new;
-        owed = speak::message(id.clone(), &outlet, MessageKind::Card, None, Priority::Answer, &content, entry.now);
+        owed = speak::message(id.clone(), outlet, MessageKind::Card, None, Priority::Answer, &content, entry.now);
     } else {
         let content = Content::plain(text).replying_to(replies_to);
-        owed = speak::message(id.clone(), &outlet, MessageKind::Note, None, Priority::Answer, &content, entry.now);
+        owed = speak::message(id.clone(), outlet, MessageKind::Note, None, Priority::Answer, &content, entry.now);
     }
     store::messages::insert(tx, &[owed]).await?;
     store::tokens::insert(tx, &id, &tokens, entry.now).await

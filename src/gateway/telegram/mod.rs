@@ -1,6 +1,7 @@
 //! Telegram in the daemon: what is known of the bot and its chats, what comes in, and what is done when
 //! a chat moves, is lost or comes back.
 
+mod documents;
 mod hear;
 mod intake;
 mod moves;

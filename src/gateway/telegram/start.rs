@@ -9,13 +9,14 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::state::Me;
-use super::{intake, moves};
+use super::{documents, intake, moves};
 use crate::approval::{Channel, FORMS, QUESTIONS};
 use crate::channel::telegram::payloads::{GetMe, SetMyCommands, SetMyCommandsSetters as _};
 use crate::channel::telegram::types::{BotCommand, BotCommandScope, ChatId, Recipient};
 use crate::channel::telegram::{Api, Fault, Sender, Token};
 use crate::config::gate::Telegram;
 use crate::gateway::{Gateway, deliver};
+use crate::mission::BUS_FORMS;
 use crate::wording::Alarm;
 
 /// Between two attempts to find out who we are.
@@ -103,8 +104,13 @@ async fn work(gateway: &Arc<Gateway>, api: Api, me: Me) {
         Err(error) => return moves::stop_now(gateway, error.to_string()).await,
     };
     let mut tasks = JoinSet::new();
+    let fetching = api.again();
     let sender = Arc::new(Sender::new(api));
     tasks.spawn(deliver::run(Arc::clone(gateway), sender, Channel::Telegram));
+    match fetching {
+        Ok(api) => drop(tasks.spawn(documents::run(Arc::clone(gateway), api))),
+        Err(error) => tracing::error!(%error, "documents cannot be fetched"),
+    }
     intake::run(gateway, polling, me).await;
     if gateway.bells.is_stopping() {
         // It sends what is due a last time.
@@ -118,10 +124,12 @@ async fn offer_commands(api: &Api, gateway: &Gateway, config: &Telegram) {
         .iter()
         .chain(FORMS)
         .filter(|form| !matches!(form.verb, "revoke" | "inbox"))
-        .map(|form| {
-            let how = form.form.strip_prefix(form.verb).unwrap_or_default().trim();
-            let what = if how.is_empty() { form.does.to_owned() } else { format!("{how} — {}", form.does) };
-            BotCommand::new(form.verb, what)
+        .map(|form| (form.verb, form.form, form.does))
+        .chain(BUS_FORMS.iter().map(|form| (form.verb, form.form, form.does)))
+        .map(|(verb, form, does)| {
+            let how = form.strip_prefix(verb).unwrap_or_default().trim();
+            let what = if how.is_empty() { does.to_owned() } else { format!("{how} — {does}") };
+            BotCommand::new(verb, what)
         })
         .collect();
     for chat in config.chats.values() {

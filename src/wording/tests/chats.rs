@@ -263,6 +263,21 @@ fn every_text_of_a_chat() {
     /release – end the hold
     /drill [MISSION] [for 10m] – ask whether people are there; nothing runs
     /here CODE – answer a drill
+    On missions:
+    /missions – list the missions
+    /mission NAME – show one, and who takes part
+    /newmission NAME title – make one and lead it
+    /join MISSION AGENT ROLE – say who takes part, as lead, write, read or audit
+    /publish MISSION TOPIC TEXT – publish a message
+    /checkpoint MISSION SUMMARY – write down how far the work is; attach its state as JSON
+    /handoff MISSION RECIPIENT [CHECKPOINT|last] [note] – hand the work over; shown before it is posted
+    /post HANDOFF – post the handoff that you were shown
+    /cancel HANDOFF – do not post it
+    /accept HANDOFF – take over what you were offered
+    /decline HANDOFF reason – do not take it over
+    /resume HANDOFF – get the packet to go on with
+    /log MISSION [N] – show the newest events
+    /isolation MISSION PROFILE – choose the isolation profile
     To read:
     /pending – what waits for an answer
     /show CODE – one request, with its buttons
