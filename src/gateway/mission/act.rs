@@ -3,6 +3,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::card;
+use super::who::join_of_the_files;
 use crate::gateway::Gateway;
 use crate::gateway::ledger::Entry;
 use crate::mission::{
@@ -228,6 +229,7 @@ async fn attempt(
             Ok(append_one(tx, entry, &mission, actor, event).await?.map(Done::Appended))
         }
         Act::Handoff { mission, recipient, from, note, part, id } => {
+            join_of_the_files(tx, entry, &mission).await?;
             let checkpoint_id = match checkpoint_meant(tx, &mission, &from).await? {
                 Ok(id) => id,
                 Err(refused) => return Ok(Err(refused)),

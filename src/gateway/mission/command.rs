@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use super::act::{Act, Acting, Done, act_in, named};
 use super::card::{self, Wanted};
-use super::who::{name_of, reader_of};
+use super::who::{join_of_the_files, name_of, reader_of};
 use crate::approval::{Channel, Person, PersonId, Said};
 use crate::gateway::hear::Heard;
 use crate::gateway::ledger::Entry;
 use crate::mission::{BusCommand, Draft, HandFrom, HandoffRef, MissionError, MissionRole};
 use crate::pool::{AgentName, MissionName, Timestamp};
 use crate::store::inbox::Input;
-use crate::store::missions::{self, HandoffRow, NewMission, PreviewPhase, PreviewRow};
-use crate::store::{self, StoreError, Tx};
+use crate::store::missions::{self, HandoffRow, PreviewPhase, PreviewRow};
+use crate::store::{StoreError, Tx};
 use crate::web::Shown;
 use crate::web::missions::{self as reads, NotShown, Seen, Telling, handoff_value};
 use crate::wording::{self, BusReply, NotPosted, RecipientHealth, Setting};
@@ -206,7 +206,10 @@ impl Word<'_> {
         }
         let told = BusReply::Created { mission: mission.clone(), lead: lead.clone() };
         match self.act(&lead, Act::Create { mission: mission.clone(), title }).await? {
-            Ok(_) => Ok(self.done(&told, json!({ "mission": mission, "lead": lead }))),
+            Ok(_) => {
+                join_of_the_files(self.tx, self.entry, &mission).await?;
+                Ok(self.done(&told, json!({ "mission": mission, "lead": lead })))
+            }
             Err(heard) => Ok(heard),
         }
     }
@@ -379,25 +382,12 @@ impl Word<'_> {
         })
     }
 
-    /// The name under which the person acts. Who stands in the files as a participant, and has not joined yet,
-    /// joins by that, as what the files say; from then on the bus says it.
+    /// The name under which the person acts.
     async fn takes_part(&mut self, mission: &MissionName) -> Result<Result<AgentName, Obeyed>, StoreError> {
-        let Some((name, given)) = name_of(self.entry.in_force(), self.person(), mission) else {
+        let Some((name, _)) = name_of(self.entry.in_force(), self.person(), mission) else {
             return Ok(Err(self.no_name(mission)));
         };
-        let Some(role) = given else { return Ok(Ok(name)) };
-        let roles = missions::roles(self.tx, mission).await?;
-        if missions::mission(self.tx, mission).await?.is_none() || roles.iter().any(|(one, _)| *one == name) {
-            return Ok(Ok(name));
-        }
-        let (config, at) = (Value::Null, self.now());
-        let new = NewMission { name: mission, title: "", config: &config, lead: None, created_by: "", at };
-        if let Err(refused) = missions::ensure(self.tx, new, &name, role).await? {
-            return self.refused(mission, &refused).await.map(Err);
-        }
-        let body = json!({ "mission": mission, "participant": name, "role": role, "by": "people.participant" });
-        let written = store::journal::Entry { kind: "mission.joined".into(), agent: Some(name.clone()), body };
-        store::journal::append(self.tx, &[written], at).await?;
+        join_of_the_files(self.tx, self.entry, mission).await?;
         Ok(Ok(name))
     }
 

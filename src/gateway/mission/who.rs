@@ -1,11 +1,15 @@
 //! Under which name a person acts in a mission.
 
+use serde_json::{Value, json};
+
 use crate::approval::PersonId;
 use crate::config::gate::BusRole;
 use crate::gateway::in_force::InForce;
+use crate::gateway::ledger::Entry;
 use crate::mission::MissionRole;
 use crate::pool::{AgentName, MissionName};
-use crate::store::missions::GATEWAY;
+use crate::store::missions::{self, GATEWAY, MissionPhase, NewMission};
+use crate::store::{self, StoreError, Tx};
 use crate::web::missions::BusReader;
 use crate::wording;
 
@@ -24,6 +28,43 @@ pub fn name_of(
     let name = AgentName::new(person.as_str()).ok()?;
     let is_free = name.as_str() != GATEWAY && in_force.member(&name).is_none();
     is_free.then_some((name, None))
+}
+
+/// Who stands in the files as a participant, and has not joined yet, joins by that as what the files say; from
+/// then on the bus says it. So people can be handed to before they ever said a word.
+pub async fn join_of_the_files(tx: &mut Tx, entry: &Entry, mission: &MissionName) -> Result<(), StoreError> {
+    let in_force = entry.in_force();
+    let people = in_force.config.gate.people.iter().filter(|person| person.participant.contains_key(mission));
+    let named = people.filter_map(|person| name_of(in_force, &person.id, mission));
+    let mut missing: Vec<(AgentName, MissionRole)> =
+        named.filter_map(|(name, role)| role.map(|role| (name, role))).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    match missions::mission(tx, mission).await? {
+        Some(row) if row.state == MissionPhase::Open => {}
+        Some(_) | None => return Ok(()),
+    }
+    let there = missions::roles(tx, mission).await?;
+    missing.retain(|(name, _)| there.iter().all(|(one, _)| one != name));
+    for (name, role) in missing {
+        let new = NewMission {
+            name: mission,
+            title: "",
+            config: &Value::Null,
+            lead: None,
+            created_by: GATEWAY,
+            at: entry.now,
+        };
+        // It is there and open, so there is nothing to refuse.
+        if missions::ensure(tx, new, &name, role).await?.is_err() {
+            continue;
+        }
+        let body = json!({ "mission": mission, "participant": name, "role": role, "by": "people.participant" });
+        let written = store::journal::Entry { kind: "mission.joined".into(), agent: Some(name), body };
+        store::journal::append(tx, &[written], entry.now).await?;
+    }
+    Ok(())
 }
 
 /// For whom something of the mission is read when this person asks.

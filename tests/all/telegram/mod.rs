@@ -11,6 +11,7 @@ mod fake;
 mod flood;
 mod foreign;
 mod init;
+mod missions;
 mod nobody;
 mod outgoing;
 mod polling;
