@@ -9,7 +9,8 @@ use crate::store::{self, Store};
 /// Copy the store to a new file, whether or not the daemon runs
 ///
 /// The copy is whole and of one moment; put back, it is recognised as a backup: pending requests are
-/// asked anew, and nothing that was approved back then runs. As the store's owner or root.
+/// asked anew, and nothing that was approved back then runs. Large states of missions are copied to the folder
+/// `states` beside it. As the store's owner or root.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  lazarus-gate backup /backups/gate-2026-04-15.db")]
 pub struct BackupArgs {
@@ -37,8 +38,14 @@ pub fn run(world: &World, args: &BackupArgs) -> anyhow::Result<Exit> {
         written
     })??;
     let bytes = args.to.metadata().map_or(0, |seen| seen.len());
-    let text = format!("{} was copied to {} ({bytes} bytes).", path.display(), args.to.display());
-    let value = serde_json::json!({ "from": path, "to": args.to, "bytes": bytes, "text": text });
+    // After the store, so that no event in the copy lacks its file.
+    let states = store::missions::copy_states(path, &args.to)?;
+    let and_states = match states {
+        0 => String::new(),
+        states => format!(" {states} states of missions were copied beside it."),
+    };
+    let text = format!("{} was copied to {} ({bytes} bytes).{and_states}", path.display(), args.to.display());
+    let value = serde_json::json!({ "from": path, "to": args.to, "bytes": bytes, "states": states, "text": text });
     out::print(&text, &value, args.json)?;
     Ok(Exit::Done)
 }

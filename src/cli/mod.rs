@@ -33,6 +33,7 @@ mod inbox;
 pub mod init;
 mod journal;
 mod man;
+mod mission;
 mod pending;
 pub mod plan;
 mod plan_world;
@@ -108,6 +109,7 @@ enum Verb {
     History(history::HistoryArgs),
     Explain(explain::ExplainArgs),
     Journal(journal::JournalArgs),
+    Mission(mission::MissionArgs),
     Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
     Revoke(revoke::RevokeArgs),
@@ -192,6 +194,10 @@ fn run(world: &World, cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Journal(mut args) => {
             args.before(&before);
             journal::run(world, &args)?.into()
+        }
+        Verb::Mission(mut args) => {
+            args.before(&before);
+            mission::run(world, &args)?.into()
         }
         Verb::Inbox(mut args) => {
             args.before(&before);

@@ -59,6 +59,22 @@ pub fn fetch(
     address: &str,
     alone: impl AsyncFnOnce(&Alone) -> Result<Option<Shown>, StoreError>,
 ) -> anyhow::Result<Result<Shown, NotDone>> {
+    fetch_or(world, place, address, async |store| {
+        let none = || (Exit::NotFound, "unknown".to_owned(), "there is no such request or agent".to_owned());
+        Ok(alone(store).await?.ok_or_else(none))
+    })
+}
+
+/// As [`fetch`], for what says itself why it is not shown.
+///
+/// # Errors
+/// As of [`read`].
+pub fn fetch_or(
+    world: &World,
+    place: &Place,
+    address: &str,
+    alone: impl AsyncFnOnce(&Alone) -> Result<Result<Shown, NotDone>, StoreError>,
+) -> anyhow::Result<Result<Shown, NotDone>> {
     let reach = place.reach(&world.ambient)?;
     super::block_on(async {
         match reach.client().read(address).await {
@@ -73,10 +89,9 @@ pub fn fetch(
                     Err(why) => return Err(Neither(error, format!("{why:#}")).into()),
                 };
                 out::aside(&format!("{error}\nWhat follows is what the store last knew."));
-                let shown = alone(&store).await?;
+                let shown = alone(&store).await;
                 store.reader.close().await;
-                let none = || (Exit::NotFound, "unknown".to_owned(), "there is no such request or agent".to_owned());
-                Ok(shown.ok_or_else(none))
+                Ok(shown?)
             }
             Err(error) => Err(error.into()),
         }

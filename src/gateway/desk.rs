@@ -2,12 +2,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ledger::{self, Entry};
-use super::{Gateway, inbox};
+use super::{Gateway, inbox, mission};
 use crate::approval::{InputId, PersonId, Said, Speaker};
 use crate::incident::Case;
-use crate::pool::{AgentName, Timestamp};
+use crate::pool::{AgentName, MissionName, Timestamp};
 use crate::store::{self, Reader, StoreError};
-use crate::web::{Desk, Live, Shown, Submitted};
+use crate::web::missions::{BusReader, NotShown, Seen};
+use crate::web::{self, Desk, Live, Shown, Submitted};
 use crate::wording::{self, AlarmView, Explained, Setting, SweepView, TaskView};
 
 /// What the running daemon offers to the local socket and the terminal.
@@ -69,6 +70,29 @@ impl Desk for GatewayDesk {
         // In a write transaction, since that is where a case and its facts are read together; it
         // changes nothing.
         self.0.store.write(move |tx| Box::pin(async move { explain(tx, &job, &agent).await })).await
+    }
+
+    async fn small_document(&self, document: serde_json::Value) -> Result<serde_json::Value, StoreError> {
+        mission::small_state(&self.0, document).await
+    }
+
+    fn bus_reader(&self, uid: u32, mission: &MissionName) -> BusReader {
+        if web::is_owner(uid) {
+            return BusReader::Owner;
+        }
+        match self.person_of(uid) {
+            Some(person) => mission::reader_of(&self.0.in_force(), &person, mission),
+            None => web::nobody(uid),
+        }
+    }
+
+    async fn note_not_shown(&self, not: NotShown, doing: &'static str) -> Result<(), StoreError> {
+        let now = self.0.clock.now();
+        self.0.store.write(move |tx| Box::pin(async move { mission::note(tx, &not, doing, now).await })).await
+    }
+
+    async fn import(&self, uid: u32, value: serde_json::Value) -> Result<Seen, StoreError> {
+        mission::import(&self.0, uid, value).await
     }
 
     fn metrics_text(&self) -> String {

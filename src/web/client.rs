@@ -146,6 +146,19 @@ impl Client {
         self.understood(status, &body)
     }
 
+    /// Sends something that is no command of the inbox, once.
+    ///
+    /// # Errors
+    /// As of [`Client::read`].
+    pub async fn send(&self, address: &str, body: Vec<u8>) -> Result<Shown, ClientError> {
+        let sent = self.exchange(Method::POST, address, body.into()).await;
+        let (status, body) = sent.map_err(|failed| match failed {
+            Failed::NotConnected(why) => ClientError::NoDaemon { path: self.path.clone(), why },
+            Failed::Cut(source) => ClientError::Cut { path: self.path.clone(), source },
+        })?;
+        self.understood(status, &body)
+    }
+
     /// Sends a command and waits for its answer. If the connection is cut, comes back and asks for
     /// the answer by the command's id, and sends it again under the same id if it was not received.
     ///

@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::missions::{BusReader, NotShown, Seen};
 use crate::approval::{Answer, InputId, PersonId, Said};
-use crate::pool::{AgentName, Timestamp};
+use crate::pool::{AgentName, MissionName, Timestamp};
 use crate::store::{Reader, StoreError};
 use crate::wording::{AlarmView, Setting, SweepView, TaskView};
 
@@ -38,6 +39,22 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Why things stand with `agent` as they do; none if no such agent is configured or stored.
     fn explain(&self, agent: &AgentName) -> impl Future<Output = Result<Option<Shown>, StoreError>> + Send;
+
+    /// `document` as an event may hold it: a large one goes into a file beside the store.
+    fn small_document(
+        &self,
+        document: serde_json::Value,
+    ) -> impl Future<Output = Result<serde_json::Value, StoreError>> + Send;
+
+    /// For whom something of `mission` is read when this user of the machine asks.
+    fn bus_reader(&self, uid: u32, mission: &MissionName) -> BusReader;
+
+    /// Journals that something was not shown to somebody who wanted it (`doing`).
+    fn note_not_shown(&self, not: NotShown, doing: &'static str)
+    -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Takes a whole mission over from the reference's form, for this user of the machine.
+    fn import(&self, uid: u32, mission: serde_json::Value) -> impl Future<Output = Result<Seen, StoreError>> + Send;
 
     /// All metrics in the Prometheus text format.
     fn metrics_text(&self) -> String;

@@ -8,6 +8,7 @@
 //! Each command carries an id made by the client. If the connection is cut, the [`Client`] comes back
 //! and asks for the answer by that id; sending it again changes nothing.
 
+mod bus;
 mod client;
 mod desk;
 mod error;
@@ -20,6 +21,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+pub use bus::{is_owner, nobody};
 pub use client::{Client, ClientError, Patience};
 pub use desk::{Desk, Live, Shown, Submitted};
 pub use error::WebError;

@@ -22,7 +22,9 @@ use crate::store::{StoreError, inbox};
 use crate::wording;
 
 /// Longest line of a command, in bytes; the grammar keeps less.
-const LINE_MAX: usize = 4096;
+const LINE_MAX: usize = 32 * 1024;
+/// Most bytes of a command with its document; a state that is kept has at most 16 MiB.
+const DOCUMENT_MAX: usize = 17 * 1024 * 1024;
 /// Entries of a page of history: what is shown without being asked for, and at most.
 const PAGE: u32 = 50;
 const PAGE_MAX: u32 = 500;
@@ -69,10 +71,10 @@ struct HistoryQuery {
     before: Option<i64>,
 }
 
-struct Shared<D> {
+pub(super) struct Shared<D> {
     desk: Arc<D>,
     body_max: usize,
-    arrive_within: Duration,
+    pub(super) arrive_within: Duration,
     strangers_say: Allowance,
 }
 
@@ -99,11 +101,11 @@ impl Allowance {
     }
 }
 
-type At<D> = State<Arc<Shared<D>>>;
-type Answered = Result<Response, Fault>;
+pub(super) type At<D> = State<Arc<Shared<D>>>;
+pub(super) type Answered = Result<Response, Fault>;
 
 /// A [`Problem`] on its way out.
-struct Fault {
+pub(super) struct Fault {
     status: StatusCode,
     error: &'static str,
     text: String,
@@ -153,6 +155,7 @@ pub(super) fn router<D: Desk>(desk: Arc<D>, limits: &Limits) -> Router {
         .route("/v1/inbox/set-aside", get(set_aside::<D>))
         .route("/v1/journal/verify", get(verify::<D>))
         .route("/v1/metrics", get(metrics::<D>))
+        .merge(super::bus::router())
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this address") })
         .method_not_allowed_fallback(|| async {
             problem(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "this address does not take that method")
@@ -161,10 +164,12 @@ pub(super) fn router<D: Desk>(desk: Arc<D>, limits: &Limits) -> Router {
 }
 
 async fn say<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>, body: Body) -> Answered {
-    let bytes = match tokio::time::timeout(at.arrive_within, to_bytes(body, at.body_max)).await {
+    // Only who is somebody here may bring a document along.
+    let most = if is_known(&*at.desk, peer.uid) { at.body_max.max(DOCUMENT_MAX) } else { at.body_max };
+    let bytes = match tokio::time::timeout(at.arrive_within, to_bytes(body, most)).await {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(_)) => {
-            let text = format!("a command has at most {} bytes, or it was cut off", at.body_max);
+            let text = format!("a command has at most {most} bytes, or it was cut off");
             return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text));
         }
         Err(_) => return Err(problem(StatusCode::REQUEST_TIMEOUT, "too_slow", "the command did not come in time")),
@@ -183,12 +188,20 @@ async fn say<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>, body: 
         return Err(problem(StatusCode::TOO_MANY_REQUESTS, "not_a_person", text));
     }
     let id = input_id(peer.uid, &command.id);
+    // The inbox holds what is small; a file beside the store holds the rest.
+    let document = match command.document {
+        Some(document) => Some(at.desk.small_document(document).await.map_err(|error| match error {
+            StoreError::Invalid { why, .. } => problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", why),
+            error => failed(&error),
+        })?),
+        None => None,
+    };
     let said = Said {
         speaker: Speaker::LocalUser(peer.uid),
         via: Channel::Cli,
         line: command.line,
         context: command.context,
-        document: command.document,
+        document,
     };
     match at.desk.submit(id.clone(), said).await.map_err(|error| failed(&error))? {
         Submitted::Answered(answer) => Ok(told(id, Some(answer))),
@@ -274,7 +287,7 @@ pub(super) fn is_known<D: Desk>(desk: &D, uid: u32) -> bool {
 }
 
 /// The desk, for somebody who may read.
-fn reading<D: Desk>(at: &Shared<D>, peer: Peer) -> Result<&D, Fault> {
+pub(super) fn reading<D: Desk>(at: &Shared<D>, peer: Peer) -> Result<&D, Fault> {
     if is_known(&*at.desk, peer.uid) {
         return Ok(&at.desk);
     }
@@ -294,12 +307,12 @@ fn told(id: InputId, answer: Option<Answer>) -> Response {
     (status, Json(CommandState { input: id.0, answer })).into_response()
 }
 
-fn failed(error: &StoreError) -> Fault {
+pub(super) fn failed(error: &StoreError) -> Fault {
     tracing::error!(error = %Chain(error), "a local request failed at the store");
     problem(StatusCode::SERVICE_UNAVAILABLE, "store", format!("the store did not answer: {}", Chain(error)))
 }
 
-fn problem(status: StatusCode, error: &'static str, text: impl Into<String>) -> Fault {
+pub(super) fn problem(status: StatusCode, error: &'static str, text: impl Into<String>) -> Fault {
     Fault { status, error, text: text.into() }
 }
 

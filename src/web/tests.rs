@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::approval::{Answer, AnswerKind, InputId, PersonId, Said};
-use crate::pool::{AgentName, Timestamp};
+use crate::pool::{AgentName, MissionName, Timestamp};
 use crate::store::inbox::{self, Appended, Input};
 use crate::store::{OpenOptions, Reader, Store, StoreError};
 use crate::wording::Setting;
@@ -52,6 +52,22 @@ impl Desk for FakeDesk {
 
     fn person_of(&self, uid: u32) -> Option<PersonId> {
         (uid == KIM).then(|| PersonId::new("kim").unwrap())
+    }
+
+    async fn small_document(&self, document: serde_json::Value) -> Result<serde_json::Value, StoreError> {
+        Ok(document)
+    }
+
+    fn bus_reader(&self, uid: u32, _: &MissionName) -> missions::BusReader {
+        missions::BusReader::Nobody { text: format!("{uid} is nobody there") }
+    }
+
+    async fn note_not_shown(&self, _: missions::NotShown, _: &'static str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn import(&self, _: u32, mission: serde_json::Value) -> Result<missions::Seen, StoreError> {
+        Ok(Ok(Shown::new("taken", &mission)))
     }
 
     fn reader(&self) -> &Reader {

@@ -124,6 +124,11 @@ pub fn bad_document(why: &str) -> String {
     format!("refused: the document cannot be used: {}. Nothing was written.", harmless(why, REASON_MAX))
 }
 
+/// A whole mission came in.
+pub fn imported(mission: &MissionName, events: i64) -> String {
+    format!("{mission}: imported, with {events} events.")
+}
+
 /// A stream was read from its first event to its last.
 pub fn verified(mission: &MissionName, events: i64, hash: &str) -> String {
     format!("{mission}: {events} events, whole. The last one's hash: {}", harmless(hash, SHORT_MAX))

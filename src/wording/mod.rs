@@ -38,7 +38,7 @@ mod tests;
 pub use alarm::Alarm;
 pub use answer::{Reply, answer_to, misunderstood, refusal, stranger};
 pub use bus::{
-    NotPosted, bad_document, broken, log_text, may_not_create, misunderstood_of_the_bus, no_name, not_posted,
+    NotPosted, bad_document, broken, imported, log_text, may_not_create, misunderstood_of_the_bus, no_name, not_posted,
     packet_text, preview_hint, verified,
 };
 pub use card::{AnswerOption, Card, CardFacts, answers, card};

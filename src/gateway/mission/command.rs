@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use super::act::{Act, Acting, Done, act_in, named};
 use super::card::{self, Wanted};
+use super::import::{may_create, who_may_create};
 use super::who::{join_of_the_files, name_of, reader_of};
 use crate::approval::{Channel, Person, PersonId, Said};
 use crate::gateway::hear::Heard;
 use crate::gateway::ledger::Entry;
-use crate::mission::{BusCommand, Draft, HandFrom, HandoffRef, MissionError, MissionRole};
+use crate::mission::{BusCommand, Draft, HandFrom, HandoffRef, MissionError};
 use crate::pool::{AgentName, MissionName, Timestamp};
 use crate::store::inbox::Input;
 use crate::store::missions::{self, HandoffRow, PreviewPhase, PreviewRow};
@@ -189,16 +190,11 @@ impl Word<'_> {
     }
 
     async fn create(&mut self, mission: MissionName, title: String) -> Result<Obeyed, StoreError> {
-        let Some((lead, given)) = name_of(self.entry.in_force(), self.person(), &mission) else {
+        let Some((lead, _)) = name_of(self.entry.in_force(), self.person(), &mission) else {
             return Ok(self.no_name(&mission));
         };
-        let may = self.entry.people().may_decide(self.person(), &mission) || given == Some(MissionRole::Lead);
-        if !may {
-            let in_force = self.entry.in_force();
-            let leads = |id: &PersonId| matches!(name_of(in_force, id, &mission), Some((_, Some(MissionRole::Lead))));
-            let people = self.entry.people().iter();
-            let able = people.filter(|person| person.approves.covers(&mission) || leads(&person.id));
-            let able: Vec<PersonId> = able.map(|person| person.id.clone()).collect();
+        if !may_create(self.entry, self.person(), &mission) {
+            let able = who_may_create(self.entry, &mission);
             let refused = MissionError::NotALead { name: lead.to_string(), doing: "make it" };
             missions::note_refusal(self.tx, &mission, &lead, "create", &refused, self.now()).await?;
             let text = wording::may_not_create(self.person(), &mission, &able);

@@ -15,12 +15,14 @@ mod act;
 mod card;
 mod command;
 pub mod expire;
+mod import;
 mod understand;
 mod who;
 
 pub use act::{Act, Acting, Done, act, limits, named, small_state};
 pub use card::put;
 pub use command::{Obeyed, Shows, Speaking, note, obey};
+pub use import::{import, read as read_mission};
 pub use understand::{Understood, understand};
 pub use who::{name_of, reader_of};
 

@@ -34,7 +34,7 @@ pub use read::{
     page, participants, parts, permissions, resume_packet, roles,
 };
 pub use refusal::{note_refusal, refusals};
-pub use state_file::{STATE_BYTES, keep_state, read_state};
+pub use state_file::{STATE_BYTES, copy_states, keep_state, read_state};
 pub use verify::verify;
 
 use super::error::StoreError;

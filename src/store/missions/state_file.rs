@@ -2,7 +2,7 @@
 //! beside the store. The event refers to it ([`StateFile::to_value`]).
 //!
 //! A file is complete before it bears its name, and never changed; equal content is one file. These
-//! functions block. Backups of the store do not hold these files.
+//! functions block. A backup of the store takes them along ([`copy_states`]).
 
 use std::fs::{self, DirBuilder};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -69,6 +69,34 @@ pub fn read_state(store: &Path, file: &StateFile) -> Result<Option<Vec<u8>>, Sto
         return Err(damaged("its content does not have its hash"));
     }
     Ok(Some(content))
+}
+
+/// Copies the files beside the store in the file `from` to where they are beside the one in the file `to`: those
+/// that are there already are the same. To be called after the store itself was copied, so that no event in the
+/// copy lacks its file. Tells how many were copied; a damaged one is an error.
+pub fn copy_states(from: &Path, to: &Path) -> Result<u64, StoreError> {
+    let source = folder(from);
+    let entries = match fs::read_dir(&source) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(StoreError::io("read", &source)(error)),
+    };
+    let mut copied = 0;
+    for entry in entries {
+        let entry = entry.map_err(StoreError::io("read", &source))?;
+        let sha256 = entry.file_name().to_string_lossy().into_owned();
+        let bytes = entry.metadata().map_err(StoreError::io("look at", &entry.path()))?.len();
+        let file = StateFile { sha256, bytes };
+        // A part of one that is being written is no file of ours yet.
+        if StateFile::from_value(&file.to_value()).is_none() || matches!(read_state(to, &file), Ok(Some(_))) {
+            continue;
+        }
+        if let Some(content) = read_state(from, &file)? {
+            keep_state(to, &content)?;
+            copied += 1;
+        }
+    }
+    Ok(copied)
 }
 
 fn folder(store: &Path) -> PathBuf {
