@@ -146,7 +146,12 @@ fn alone(world: &World, reach: &Reach, value: Value) -> anyhow::Result<Result<Sh
     let gate = reach.gate.as_ref().ok_or_else(|| anyhow!("no configuration could be read"))?;
     let limit = gate.mission.event_bytes;
     let now = world.ambient.now;
-    let bus = match read_mission(value, now, &mut || world.ambient.command_id()) {
+    let mut nth = 0_u64;
+    let mut new_id = || {
+        nth += 1;
+        format!("{}-{nth}", world.ambient.command_id())
+    };
+    let bus = match read_mission(value, now, &mut new_id) {
         Ok(bus) => bus,
         Err(refused) => return Ok(Err(format!("refused: {refused}."))),
     };

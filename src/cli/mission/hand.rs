@@ -14,7 +14,7 @@ use crate::cli::{out, say};
 /// # Errors
 /// As [`Exit::of`] tells them apart.
 pub(super) fn over(world: &World, common: &Common, line: &str, yes: bool) -> anyhow::Result<Exit> {
-    let state = match word::send(world, common, line, None)? {
+    let state = match word::send(world, common, line, None, word::Nth::First)? {
         Ok(state) => state,
         Err(exit) => return Ok(exit),
     };
@@ -25,7 +25,7 @@ pub(super) fn over(world: &World, common: &Common, line: &str, yes: bool) -> any
         if !common.json {
             out::aside(&answer.text);
         }
-        return word::say(world, common, &format!("post {id}"), None);
+        return word::say_then(world, common, &format!("post {id}"));
     }
     let asks = !common.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !asks {
@@ -33,7 +33,7 @@ pub(super) fn over(world: &World, common: &Common, line: &str, yes: bool) -> any
     }
     out::aside(&answer.text);
     let verb = if is_yes()? { "post" } else { "cancel" };
-    word::say(world, common, &format!("{verb} {id}"), None)
+    word::say_then(world, common, &format!("{verb} {id}"))
 }
 
 fn is_yes() -> anyhow::Result<bool> {

@@ -15,7 +15,25 @@ use crate::wording;
 /// # Errors
 /// As [`Exit::of`] tells them apart.
 pub(super) fn say(world: &World, common: &Common, line: &str, document: Option<Value>) -> anyhow::Result<Exit> {
-    match send(world, common, line, document)? {
+    match send(world, common, line, document, Nth::First)? {
+        Ok(state) => say::answered(&state, common.json),
+        Err(exit) => Ok(exit),
+    }
+}
+
+/// Which command of this process it is: each has an id of its own, made once, so that sent again it is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nth {
+    First,
+    Second,
+}
+
+/// As [`say`], for what was asked about before.
+///
+/// # Errors
+/// As of [`say`].
+pub(super) fn say_then(world: &World, common: &Common, line: &str) -> anyhow::Result<Exit> {
+    match send(world, common, line, None, Nth::Second)? {
         Ok(state) => say::answered(&state, common.json),
         Err(exit) => Ok(exit),
     }
@@ -30,6 +48,7 @@ pub(super) fn send(
     common: &Common,
     line: &str,
     document: Option<Value>,
+    nth: Nth,
 ) -> anyhow::Result<Result<CommandState, Exit>> {
     if let Err(wrong) = BusCommand::parse(line, None) {
         let text = match &wrong {
@@ -38,7 +57,8 @@ pub(super) fn send(
         return say::refuse(Exit::Usage, "not_understood", &text, common.json).map(Err);
     }
     let reach = common.place.reach(&world.ambient)?;
-    let id = world.ambient.command_id();
+    let first = world.ambient.command_id();
+    let id = if nth == Nth::First { first } else { format!("{first}-2") };
     let command = NewCommand { id, line: line.to_owned(), context: None, document };
     match crate::cli::block_on(reach.client().say(&command))? {
         Ok(state) => Ok(Ok(state)),

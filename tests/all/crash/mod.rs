@@ -6,6 +6,7 @@
 
 mod downtime;
 mod ending;
+mod missions;
 mod play;
 mod points;
 mod poison;

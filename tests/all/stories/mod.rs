@@ -7,6 +7,7 @@ mod daemon;
 mod decisions;
 mod files;
 mod keepers;
+mod missions;
 mod people;
 mod policy;
 mod time;
