@@ -4,6 +4,7 @@
 //! `cargo bench --bench bus [-- EVENTS]`: EVENTS (1,000,000) is the length of the long mission, a
 //! tenth of it is exported and imported. The store lies in a new folder beside the build.
 
+mod floor;
 mod report;
 
 use std::error::Error;
@@ -14,9 +15,8 @@ use lazarus_gate::mission::{Draft, MissionBus, MissionRole, Stamp, limit};
 use lazarus_gate::pool::{AgentName, MissionName, Timestamp};
 use lazarus_gate::store::missions::{self, Actor, Append, Limits, NewEvent, NewMission};
 use lazarus_gate::store::{OpenOptions, SLICE, Store, StoreError, Tx, meta};
+use rusqlite::{Connection, params};
 use serde_json::{Value, json};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, QueryBuilder, Row as _, Sqlite};
 
 /// Events of the long mission unless the command line says otherwise.
 const EVENTS: usize = 1_000_000;
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 async fn run(events: usize) -> Result<(), Box<dyn Error>> {
     let folder = tempfile::Builder::new().prefix("bench-bus-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let store = Store::open(&folder.path().join("lazarus.db"), OpenOptions::default()).await?;
-    let mut floor = Floor::open(folder.path()).await?;
+    let mut floor = Floor::open(folder.path());
     report::load();
     for name in ["short", "long"] {
         store.write(move |tx| Box::pin(make(tx, name))).await?;
@@ -99,7 +99,7 @@ where
 
 async fn batched(store: &Store, floor: &mut Floor, events: usize) -> Result<(), Box<dyn Error>> {
     let compared = events.min(100_000);
-    let floor = rate(compared, floor.insert("batched", compared).await?);
+    let floor = rate(compared, floor.insert("batched", compared)?);
     let started = Instant::now();
     let mut number = 0;
     let mut took_compared = Duration::ZERO;
@@ -156,12 +156,12 @@ async fn files(store: &Store, floor: &mut Floor, folder: &Path, events: usize) -
     let mut none = || "none".to_owned();
     let bus = MissionBus::from_value(document, &mut Stamp { at: "", new_id: &mut none })?;
 
-    let inserted = floor.insert("imported", events).await?;
+    let inserted = floor.insert("imported", events)?;
     let started = Instant::now();
     missions::import(store, bus, "bench", limit::EVENT_BYTES, Timestamp::from_millis(0)).await??;
     show("import (floor: bare rows, 500 a commit)", rate(events, started.elapsed()), rate(events, inserted), ">= 0.3");
 
-    let selected = floor.select("imported", &folder.join("floor.json")).await?;
+    let selected = floor.select("imported", &folder.join("floor.json"))?;
     let mut file = std::io::BufWriter::new(std::fs::File::create(folder.join("export.json"))?);
     let mission = MissionName::new("imported")?;
     let started = Instant::now();
@@ -180,47 +180,38 @@ async fn files(store: &Store, floor: &mut Floor, folder: &Path, events: usize) -
 
 /// The same database engine with the same durability and none of the bus: rows of the same size.
 struct Floor {
-    connection: SqliteConnection,
+    connection: Connection,
 }
 
 impl Floor {
-    async fn open(folder: &Path) -> Result<Self, Box<dyn Error>> {
-        let options = SqliteConnectOptions::new()
-            .filename(folder.join("floor.db"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        let mut connection = options.connect().await?;
-        sqlx::query("CREATE TABLE rows (mission TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (mission, seq)) STRICT")
-            .execute(&mut connection)
-            .await?;
-        Ok(Self { connection })
+    fn open(folder: &Path) -> Self {
+        let schema = "CREATE TABLE rows
+            (mission TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (mission, seq)) STRICT";
+        Self { connection: floor::database(&folder.join("floor.db"), schema) }
     }
 
-    async fn insert(&mut self, mission: &str, events: usize) -> Result<Duration, Box<dyn Error>> {
+    fn insert(&mut self, mission: &str, events: usize) -> Result<Duration, Box<dyn Error>> {
         let body = event_json(1).to_string() + &"0".repeat(128);
         let started = Instant::now();
         for from in (0..events).step_by(SLICE as usize) {
-            sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await?;
-            for part in (from..events.min(from + SLICE as usize)).collect::<Vec<_>>().chunks(100) {
-                let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO rows (mission, seq, body) ");
-                insert.push_values(part, |mut values, seq| {
-                    values.push_bind(mission.to_owned()).push_bind(*seq as i64).push_bind(body.clone());
-                });
-                insert.build().execute(&mut self.connection).await?;
+            let transaction = self.connection.transaction()?;
+            for seq in from..events.min(from + SLICE as usize) {
+                let mut insert =
+                    transaction.prepare_cached("INSERT INTO rows (mission, seq, body) VALUES ($1, $2, $3)")?;
+                insert.execute(params![mission, seq as i64, body])?;
             }
-            sqlx::query("COMMIT").execute(&mut self.connection).await?;
+            transaction.commit()?;
         }
         Ok(started.elapsed())
     }
 
-    async fn select(&mut self, mission: &str, to: &Path) -> Result<Duration, Box<dyn Error>> {
+    fn select(&mut self, mission: &str, to: &Path) -> Result<Duration, Box<dyn Error>> {
         let started = Instant::now();
-        let select = sqlx::query("SELECT body FROM rows WHERE mission = $1 ORDER BY seq").bind(mission.to_owned());
-        let rows = select.fetch_all(&mut self.connection).await?;
+        let mut select = self.connection.prepare("SELECT body FROM rows WHERE mission = $1 ORDER BY seq")?;
+        let mut rows = select.query([mission])?;
         let mut text = String::new();
-        for row in &rows {
-            text.push_str(row.try_get::<&str, _>(0)?);
+        while let Some(row) = rows.next()? {
+            text.push_str(row.get_ref(0)?.as_str()?);
             text.push_str(",\n");
         }
         std::fs::write(to, text)?;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 #[allow(dead_code)]
+mod floor;
 mod report;
 #[allow(dead_code)]
 mod world;
@@ -16,8 +17,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lazarus_gate::web::NewCommand;
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use rusqlite::Connection;
 
 /// Decisions, unless the command line says otherwise.
 const DECISIONS: usize = 200;
@@ -61,7 +61,7 @@ async fn measure(decisions: usize) {
     let daemon = world::Daemon::start(dir).await.expect("a daemon");
     let codes = daemon.codes(decisions).await;
 
-    let mut floor = Floor::new(dir).await;
+    let mut floor = Floor::new(dir);
     let (mut ours, mut answered, mut floors) = (Vec::new(), Vec::new(), Vec::new());
     for (n, code) in codes.iter().enumerate() {
         tokio::time::sleep(PAUSE).await;
@@ -78,7 +78,7 @@ async fn measure(decisions: usize) {
         let stamp = stamp(&dir.join("stamps"), n).await;
         ours.push(stamp.saturating_sub(started) as f64 / 1e6);
         tokio::time::sleep(PAUSE).await;
-        floors.push(floor.measure(&me, dir, n).await);
+        floors.push(floor.measure(&me, dir, n));
     }
     let sum = |[commit, fsync, spawn]: &[f64; 3]| 2.0 * (commit + fsync + spawn);
     let sums: Vec<f64> = floors.iter().map(sum).collect();
@@ -119,32 +119,22 @@ async fn stamp(stamps: &Path, seen: usize) -> u128 {
 
 /// What the least that can be done costs.
 struct Floor {
-    database: SqliteConnection,
+    database: Connection,
     file: std::fs::File,
 }
 
 impl Floor {
-    async fn new(dir: &Path) -> Self {
-        let mut database = SqliteConnectOptions::new()
-            .filename(dir.join("floor.db"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .connect()
-            .await
-            .expect("a database");
-        sqlx::query("CREATE TABLE floor (n INTEGER PRIMARY KEY, text TEXT)")
-            .execute(&mut database)
-            .await
-            .expect("a table");
+    fn new(dir: &Path) -> Self {
+        let database = floor::database(&dir.join("floor.db"), "CREATE TABLE floor (n INTEGER PRIMARY KEY, text TEXT)");
         Self { database, file: std::fs::File::create(dir.join("floor")).expect("a file") }
     }
 
     /// Milliseconds: a durable commit of one row, an fsync of a file that has grown, a spawn up to `main`.
-    async fn measure(&mut self, program: &Path, dir: &Path, n: usize) -> [f64; 3] {
-        let insert = sqlx::query("INSERT INTO floor (text) VALUES ($1)").bind("x".repeat(400));
+    fn measure(&mut self, program: &Path, dir: &Path, n: usize) -> [f64; 3] {
+        let mut insert = self.database.prepare_cached("INSERT INTO floor (text) VALUES ($1)").expect("a statement");
+        let text = "x".repeat(400);
         let started = Instant::now();
-        insert.execute(&mut self.database).await.expect("a commit");
+        insert.execute([&text]).expect("a commit");
         let commit = started.elapsed().as_secs_f64() * 1e3;
 
         let started = Instant::now();

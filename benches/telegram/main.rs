@@ -8,6 +8,8 @@
 #[path = "../../tests/bot_api/mod.rs"]
 mod bot_api;
 mod flood;
+#[path = "../floor/mod.rs"]
+mod floor;
 mod limit;
 mod one;
 mod outage;

@@ -6,9 +6,8 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 
 use crate::bot_api::{BotApi, Message, TOKEN};
 use crate::room::{FIRST, OPS};
@@ -65,20 +64,8 @@ impl Drop for Plain {
 
 /// The program.
 pub fn run(url: &str, dir: &Path, stamps: &Path) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let mut database = runtime.block_on(async {
-        let mut database = SqliteConnectOptions::new()
-            .filename(dir.join("plain.db"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .connect()
-            .await
-            .expect("a database");
-        let table = sqlx::query("CREATE TABLE taps (n INTEGER PRIMARY KEY, text TEXT)");
-        table.execute(&mut database).await.expect("a table");
-        database
-    });
+    let schema = "CREATE TABLE taps (n INTEGER PRIMARY KEY, text TEXT)";
+    let database = crate::floor::database(&dir.join("plain.db"), schema);
     let mut file = std::fs::File::create(dir.join("plain")).expect("a file");
     let (mut polling, mut sending) = (Socket::connect(url), Socket::connect(url));
     let mut offset = 0;
@@ -89,10 +76,10 @@ pub fn run(url: &str, dir: &Path, stamps: &Path) {
             let Some(tap) = update.get("callback_query") else { continue };
             let (what, n) = tap["data"].as_str().and_then(|data| data.split_once(' ')).expect("what to do");
             let stamp = stamps.join(n).display().to_string();
-            runtime.block_on(commit(&mut database, tap));
+            commit(&database, tap);
             if what == COMMAND {
                 fsync(&mut file);
-                runtime.block_on(commit(&mut database, tap));
+                commit(&database, tap);
                 fsync(&mut file);
                 spawn(&["relay", &stamp]);
             }
@@ -107,9 +94,9 @@ pub fn run(url: &str, dir: &Path, stamps: &Path) {
     }
 }
 
-async fn commit(database: &mut SqliteConnection, tap: &Value) {
-    let insert = sqlx::query("INSERT INTO taps (text) VALUES ($1)").bind(tap.to_string());
-    insert.execute(database).await.expect("a commit");
+fn commit(database: &Connection, tap: &Value) {
+    let mut insert = database.prepare_cached("INSERT INTO taps (text) VALUES ($1)").expect("a statement");
+    insert.execute([tap.to_string()]).expect("a commit");
 }
 
 fn fsync(file: &mut std::fs::File) {

@@ -53,13 +53,7 @@ async fn moved(tx: &mut Tx, gateway: &Arc<Gateway>, by_ms: i64, anchor: Anchor) 
     let entry = ledger::Entry::open(tx, gateway).await?;
     for row in store::incidents::open(tx).await? {
         let moved = match ledger::open_case_of(tx, &row.agent).await {
-            Ok(Some(case)) => {
-                match entry.quietly(tx, case, |case| Step::quiet(incident::deadlines_moved(case, by_ms))).await {
-                    // Sent at once, so that an error is this case's and not the next one's.
-                    Ok(()) => tx.flush().await,
-                    Err(error) => Err(error),
-                }
-            }
+            Ok(Some(case)) => entry.quietly(tx, case, |case| Step::quiet(incident::deadlines_moved(case, by_ms))).await,
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };

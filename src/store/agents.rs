@@ -102,7 +102,7 @@ pub async fn record(tx: &mut Tx, rows: &[AgentRow]) -> Result<(), StoreError> {
 /// Forgets agents that left the registry.
 pub async fn forget(tx: &mut Tx, agents: &[AgentName]) -> Result<(), StoreError> {
     for agent in agents {
-        tx.later(sql("DELETE FROM agents WHERE agent = $1").bind(agent.as_str().to_owned())).await?;
+        tx.run(sql("DELETE FROM agents WHERE agent = $1").bind(agent.as_str().to_owned())).await?;
     }
     Ok(())
 }

@@ -5,10 +5,10 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use rusqlite::Connection;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
+use super::connect::off_the_runtime;
 use super::error::StoreError;
 use super::open::Reader;
 use super::row::sql;
@@ -35,8 +35,8 @@ pub async fn write(source: &Reader, to: &Path, now: Timestamp) -> Result<(), Sto
 /// What SQLite finds wrong with the file underneath; nothing is good news. At most ten findings, each a
 /// line. Reads the whole file.
 pub async fn damage(source: &Reader) -> Result<Vec<String>, StoreError> {
-    let rows = sql("PRAGMA quick_check(10)").fetch_all(&mut *source.pool().acquire().await?).await?;
-    let findings = rows.iter().map(|row| Ok(row.try_get::<String, _>(0)?)).collect::<Result<Vec<_>, StoreError>>()?;
+    let rows = source.lend().await?.ask(sql("PRAGMA quick_check(10)")).await?;
+    let findings = rows.iter().map(|row| Ok(row.nth::<String>(0)?)).collect::<Result<Vec<_>, StoreError>>()?;
     Ok(findings.into_iter().filter(|finding| finding != "ok").collect())
 }
 
@@ -55,23 +55,21 @@ async fn copy(source: &Reader, part: &Path, now: Timestamp) -> Result<(), StoreE
     let name = part.to_str().ok_or_else(|| {
         StoreError::io("create", part)(std::io::Error::new(ErrorKind::InvalidInput, "the name is not UTF-8"))
     })?;
-    let mut reader = source.pool().acquire().await?;
-    sql("VACUUM INTO $1").bind(name.to_owned()).execute(&mut reader).await?;
-    drop(reader);
+    source.lend().await?.ask(sql("VACUUM INTO $1").bind(name.to_owned())).await?;
+    let part = part.to_owned();
+    off_the_runtime(move || stamp(&part, now)).await?
+}
 
+/// Says in the copy that it is one.
+fn stamp(part: &Path, now: Timestamp) -> Result<(), StoreError> {
+    let connection = Connection::open(part)?;
     // No write-ahead log: the copy is one file.
-    let options = SqliteConnectOptions::new()
-        .filename(part)
-        .journal_mode(SqliteJournalMode::Delete)
-        .synchronous(SqliteSynchronous::Full)
-        .disable_statement_logging();
-    let mut connection = options.connect().await?;
+    connection.pragma_update(None, "journal_mode", "delete")?;
+    connection.pragma_update(None, "synchronous", "full")?;
     let stamp = sql("INSERT INTO meta (key, value) VALUES ($1, $2)
-         ON CONFLICT (key) DO UPDATE SET value = excluded.value")
-    .bind(meta::key::STAMP)
-    .bind(now.as_millis().to_string());
-    stamp.execute(&mut connection).await?;
-    connection.close().await?;
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+    stamp.bind(meta::key::STAMP).bind(now.as_millis().to_string()).run(&connection)?;
+    connection.close().map_err(|(_, error)| error)?;
     File::open(part).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", part))
 }
 

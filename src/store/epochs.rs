@@ -20,7 +20,7 @@ pub async fn raise(
     .bind(agent.as_str().to_owned())
     .bind(now.as_millis())
     .bind(execution_id.to_owned());
-    tx.later(raise).await
+    tx.run(raise).await
 }
 
 /// The epoch in force; 0 before the first.

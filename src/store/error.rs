@@ -1,6 +1,10 @@
+use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rusqlite::types::FromSqlError;
+use rusqlite::{ErrorCode, ffi};
 
 /// Why the store could not do what it was asked, and what to do about it.
 ///
@@ -38,14 +42,16 @@ pub enum StoreError {
         /// The migration whose checksum differs.
         version: i64,
     },
-    /// A migration did not go through; the store is as it was before.
-    #[error("{path}: migrating the store")]
+    /// A migration did not go through; the store is as it was before it.
+    #[error("{path}: bringing the store to version {version} failed; it is as it was")]
     Migration {
         /// The database file.
         path: PathBuf,
+        /// The migration.
+        version: i64,
         /// What went wrong.
         #[source]
-        source: sqlx::migrate::MigrateError,
+        source: Box<StoreError>,
     },
     /// There is no store at the place.
     #[error("{path}: there is no store; start the daemon once, or name the right file")]
@@ -121,22 +127,22 @@ pub enum StoreError {
     },
     /// The disk, the quota or the allowed size of the file is used up.
     #[error("the disk is full; free space on the store's file system, nothing is lost")]
-    DiskFull(#[source] sqlx::Error),
+    DiskFull(#[source] rusqlite::Error),
     /// The disk failed underneath.
     #[error("the disk failed; look at the kernel's log")]
-    Disk(#[source] sqlx::Error),
+    Disk(#[source] rusqlite::Error),
     /// The file cannot be written to.
     #[error("the store is read-only; see the file's mode and how its file system is mounted")]
-    ReadOnly(#[source] sqlx::Error),
+    ReadOnly(#[source] rusqlite::Error),
     /// Something else holds the database's lock for too long.
     #[error("another program keeps the database locked; close it")]
-    Busy(#[source] sqlx::Error),
+    Busy(#[source] rusqlite::Error),
     /// The file is no database, or a damaged one.
     #[error("the file is damaged or is no SQLite database; restore a backup")]
-    Corrupt(#[source] sqlx::Error),
+    Corrupt(#[source] rusqlite::Error),
     /// Any other answer of the database.
     #[error("the database said no")]
-    Database(#[source] sqlx::Error),
+    Database(#[source] rusqlite::Error),
     /// A file beside the store.
     #[error("{doing} {path}")]
     Io {
@@ -159,50 +165,49 @@ pub enum StoreError {
     Closed,
 }
 
-/// The result codes of SQLite, whose lower eight bits tell the kind of an error.
-mod code {
-    pub(super) const BUSY: u32 = 5;
-    pub(super) const LOCKED: u32 = 6;
-    pub(super) const READONLY: u32 = 8;
-    pub(super) const IOERR: u32 = 10;
-    pub(super) const CORRUPT: u32 = 11;
-    pub(super) const FULL: u32 = 13;
-    pub(super) const CANTOPEN: u32 = 14;
-    pub(super) const NOTADB: u32 = 26;
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        let primary = error
-            .as_database_error()
-            .and_then(|database| database.code())
-            .and_then(|code| code.parse::<u32>().ok())
-            .map(|code| code & 0xff);
-        match primary {
-            Some(code::FULL) => Self::DiskFull(error),
-            Some(code::BUSY | code::LOCKED) => Self::Busy(error),
-            Some(code::READONLY) => Self::ReadOnly(error),
-            Some(code::IOERR | code::CANTOPEN) => Self::Disk(error),
-            Some(code::CORRUPT | code::NOTADB) => Self::Corrupt(error),
-            _ if matches!(error, sqlx::Error::PoolClosed) => Self::Closed,
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::DiskFull(error),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(error),
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly(error),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Self::Disk(error),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error),
             _ => Self::Database(error),
         }
     }
 }
 
+impl From<FromSqlError> for StoreError {
+    fn from(error: FromSqlError) -> Self {
+        Self::Database(error.into())
+    }
+}
+
 impl StoreError {
+    /// A job fell over with this panic.
+    pub(super) fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let why = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let why = why.or_else(|| panic.downcast_ref::<String>().cloned());
+        Self::Panicked(why.unwrap_or_else(|| "no message".into()))
+    }
+
     /// For `map_err`: an error of the file system while `doing` something to `path`.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { doing, path: path.to_owned(), source }
     }
 
     /// For `map_err` of an insert: a violated unique index becomes [`StoreError::Taken`].
-    pub(crate) fn insert(table: &'static str, row: &str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |error| match error.as_database_error() {
-            Some(database) if database.is_unique_violation() => {
-                Self::Taken { table, row: row.to_owned(), what: database.message().to_owned() }
+    pub(crate) fn insert(table: &'static str, row: &str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |error| match error {
+            rusqlite::Error::SqliteFailure(ref failure, Some(ref what)) if is_of_a_unique_index(failure) => {
+                Self::Taken { table, row: row.to_owned(), what: what.clone() }
             }
             _ => error.into(),
         }
     }
+}
+
+fn is_of_a_unique_index(failure: &ffi::Error) -> bool {
+    matches!(failure.extended_code, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
 }

@@ -222,5 +222,5 @@ pub async fn runs_to_remove(
 
 /// The run folder of that execution is gone.
 pub async fn forget_run(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
-    tx.later(sql("UPDATE executions SET run = NULL WHERE id = $1").bind(id.to_owned())).await
+    tx.run(sql("UPDATE executions SET run = NULL WHERE id = $1").bind(id.to_owned())).await
 }

@@ -136,7 +136,7 @@ pub async fn append_with_offset(
 pub async fn set_offset(tx: &mut Tx, source: &str, position: &str) -> Result<(), StoreError> {
     let upsert = sql("INSERT INTO source_offsets (source, position) VALUES ($1, $2)
          ON CONFLICT (source) DO UPDATE SET position = excluded.position");
-    tx.later(upsert.bind(source.to_owned()).bind(position.to_owned())).await
+    tx.run(upsert.bind(source.to_owned()).bind(position.to_owned())).await
 }
 
 /// How far `source` has been read.
@@ -192,7 +192,7 @@ pub async fn fail_attempt(tx: &mut Tx, id: &str) -> Result<Failed, StoreError> {
 /// without an effect on the input.
 pub async fn forgive_attempt(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
     let update = sql("UPDATE inputs SET attempts = attempts - 1 WHERE id = $1 AND state = 'new' AND attempts > 0");
-    tx.later(update.bind(id.to_owned())).await
+    tx.run(update.bind(id.to_owned())).await
 }
 
 /// Makes an input that was set aside new again, with all its attempts.
@@ -211,7 +211,7 @@ pub async fn result(db: &mut impl Reads, id: &str) -> Result<Option<InputRow>, S
 /// The clock was set by `by_ms`: what waits entered as long ago as before.
 pub async fn move_waiting(tx: &mut Tx, by_ms: i64) -> Result<(), StoreError> {
     let update = sql("UPDATE inputs SET entered_at = entered_at + $1 WHERE state = 'new'");
-    tx.later(update.bind(by_ms)).await
+    tx.run(update.bind(by_ms)).await
 }
 
 /// Whether an input that entered at or before `moment` still waits: then nothing expires yet.

@@ -127,7 +127,7 @@ pub async fn append(tx: &mut Tx, entries: &[Entry], now: Timestamp) -> Result<He
             let (at, kind) = (row.at.as_millis(), row.kind);
             [row.seq.into(), at.into(), kind.into(), agent.into(), row.body.into(), row.prev.into(), row.hash.into()]
         }));
-        tx.later(if keep_prepared { insert } else { insert.once() }).await?;
+        tx.run(if keep_prepared { insert } else { insert.once() }).await?;
     }
     tx.journal_head = Some(last.clone());
     Ok(last)

@@ -173,7 +173,7 @@ pub async fn edit_card(
         }
         MessageState::Sent => {
             let update = sql("UPDATE messages SET body = $2 WHERE id = $1");
-            tx.later(update.bind(copy.to_owned()).bind(body.to_owned())).await?;
+            tx.run(update.bind(copy.to_owned()).bind(body.to_owned())).await?;
         }
     }
     queue_edit(tx, card, id, priority, now, body).await
@@ -315,13 +315,13 @@ pub async fn lift(tx: &mut Tx, channel: &str, now: Timestamp) -> Result<u64, Sto
 /// The clock was set by `by_ms`: what is due waits as long as before.
 pub async fn move_due(tx: &mut Tx, by_ms: i64) -> Result<(), StoreError> {
     let update = sql("UPDATE messages SET next_at = next_at + $1 WHERE state = 'due'");
-    tx.later(update.bind(by_ms)).await
+    tx.run(update.bind(by_ms)).await
 }
 
 /// The message can no longer be sent, nor can the edits of it.
 pub async fn gone(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
     let update = sql("UPDATE messages SET state = 'gone' WHERE (id = $1 OR copy = $1) AND state = 'due'");
-    tx.later(update.bind(id.to_owned())).await
+    tx.run(update.bind(id.to_owned())).await
 }
 
 /// The message of that id.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
 
 use super::error::StoreError;
 use super::row::{self, sql};
@@ -37,7 +36,7 @@ pub async fn all(tx: &mut Tx) -> Result<Arc<BTreeMap<String, String>>, StoreErro
     }
     let mut all = BTreeMap::new();
     for row in tx.ask(sql("SELECT key, value FROM meta")).await? {
-        all.insert(row.try_get(0)?, row.try_get(1)?);
+        all.insert(row.nth(0)?, row.nth(1)?);
     }
     let all = Arc::new(all);
     tx.meta = Some(Arc::clone(&all));
@@ -91,13 +90,13 @@ pub async fn set(tx: &mut Tx, key: &str, value: &str) -> Result<(), StoreError> 
     let upsert = sql("INSERT INTO meta (key, value) VALUES ($1, $2)
          ON CONFLICT (key) DO UPDATE SET value = excluded.value");
     tx.meta = None;
-    tx.later(upsert.bind(key.to_owned()).bind(value.to_owned())).await
+    tx.run(upsert.bind(key.to_owned()).bind(value.to_owned())).await
 }
 
 /// Removes a key.
 pub async fn remove(tx: &mut Tx, key: &str) -> Result<(), StoreError> {
     tx.meta = None;
-    tx.later(sql("DELETE FROM meta WHERE key = $1").bind(key.to_owned())).await
+    tx.run(sql("DELETE FROM meta WHERE key = $1").bind(key.to_owned())).await
 }
 
 /// The value of a key that holds a number.

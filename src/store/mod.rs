@@ -16,6 +16,7 @@
 //! * [`DaemonLock`]: one process at a time.
 
 mod backup;
+mod connect;
 mod error;
 mod lock;
 mod open;

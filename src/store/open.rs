@@ -2,9 +2,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _};
 
+use super::connect::{self, Lent, Readers, off_the_runtime};
 use super::error::StoreError;
 use super::tx::{Read, Tx};
 use super::writer::Writer;
@@ -15,7 +14,7 @@ use super::{place, schema};
 pub struct OpenOptions {
     /// How long to wait for a lock that another program (a backup tool, `sqlite3`) holds.
     pub busy_timeout: Duration,
-    /// Connections that read, each with a thread: more answer more questions at once.
+    /// Connections that read: more answer more questions at once.
     pub readers: u32,
 }
 
@@ -24,15 +23,6 @@ impl Default for OpenOptions {
         Self { busy_timeout: Duration::from_secs(5), readers: 2 }
     }
 }
-
-/// Pages that a reading connection keeps, in KiB (negative, as SQLite wants it). The system keeps the file in memory
-/// already; what every reader keeps besides is memory for little.
-const READER_CACHE: &str = "-256";
-/// The same of the writing connection. What a group of decisions has changed should fit in, or pages go to the log
-/// several times before their commit.
-const WRITER_CACHE: &str = "-3000";
-/// How long a closing store waits for reads that are under way.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The truth: an open store, with its one writer and a few readers. Cheap to clone.
 #[derive(Clone)]
@@ -44,7 +34,7 @@ pub struct Store {
 /// The reading half, and all that a command without a daemon gets.
 #[derive(Clone)]
 pub struct Reader {
-    pool: SqlitePool,
+    readers: Readers,
     path: PathBuf,
 }
 
@@ -56,21 +46,14 @@ impl Store {
     /// release has migrated are refused.
     pub async fn open(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
         place::prepare(path)?;
-        let write = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(false)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(options.busy_timeout)
-            .pragma("cache_size", WRITER_CACHE)
-            .statement_cache_capacity(128)
-            .disable_statement_logging();
-        let mut connection = write.connect().await?;
-        let migrated = schema::migrate(&mut connection, path).await;
-        connection.close().await?;
-        migrated?;
-        let writer = Writer::start(write, path).await?;
+        let (file, busy_timeout) = (path.to_owned(), options.busy_timeout);
+        let connection = off_the_runtime(move || {
+            let mut connection = connect::to_write(&file, busy_timeout)?;
+            schema::migrate(&mut connection, &file)?;
+            Ok::<_, StoreError>(connection)
+        })
+        .await??;
+        let writer = Writer::start(connection, path, busy_timeout)?;
         Ok(Self { reader: Reader::connect(path, &options).await?, writer })
     }
 
@@ -78,7 +61,7 @@ impl Store {
     pub async fn open_read_only(path: &Path) -> Result<Reader, StoreError> {
         place::check_readable(path)?;
         let reader = Reader::connect(path, &OpenOptions::default()).await?;
-        schema::check(&mut *reader.pool.acquire().await?, path).await?;
+        schema::check(&mut reader.readers.lend().await?, path).await?;
         Ok(reader)
     }
 
@@ -146,30 +129,21 @@ impl Store {
     pub async fn close(&self) -> Result<(), StoreError> {
         // The readers go first: the last connection to close should be one that can write, so that
         // it takes the log along.
-        let _ = tokio::time::timeout(CLOSE_PATIENCE, self.reader.pool.close()).await;
+        self.reader.close().await;
         self.writer.close().await
     }
 }
 
 impl Reader {
     async fn connect(path: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
-        let read = SqliteConnectOptions::new()
-            .filename(path)
-            .read_only(true)
-            .busy_timeout(options.busy_timeout)
-            .pragma("cache_size", READER_CACHE)
-            .disable_statement_logging();
-        let pool = SqlitePoolOptions::new()
-            .max_connections(options.readers.max(1))
-            .test_before_acquire(false)
-            .connect_with(read)
-            .await?;
-        Ok(Self { pool, path: path.to_owned() })
+        Ok(Self { readers: Readers::connect(path, options).await?, path: path.to_owned() })
     }
 
     /// A reader's transaction; its answers are of one moment.
     pub async fn read(&self) -> Result<Read, StoreError> {
-        Ok(Read { transaction: self.pool.begin().await? })
+        let mut lent = self.readers.lend().await?;
+        lent.begin()?;
+        Ok(Read { lent })
     }
 
     /// The database file.
@@ -178,12 +152,12 @@ impl Reader {
     }
 
     /// A connection outside of any transaction.
-    pub(super) fn pool(&self) -> &SqlitePool {
-        &self.pool
+    pub(super) async fn lend(&self) -> Result<Lent, StoreError> {
+        self.readers.lend().await
     }
 
-    /// Closes the connections.
+    /// Closes the connections; reads under way have two seconds.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.readers.close().await;
     }
 }

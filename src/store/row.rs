@@ -1,41 +1,33 @@
 //! From a row to a value, in one place: a column that does not hold what this program writes is
 //! named with table, column and row instead of being guessed at.
 
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
-
 use super::error::StoreError;
-pub(crate) use super::statement::{Sql, sql};
+pub(crate) use super::statement::{Row, Sql, sql};
 use super::tx::Reads;
 use crate::pool::{AgentName, MissionName, Timestamp};
 
 /// A row of one table.
 pub(crate) trait Stored: Sized {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError>;
+    fn from_row(row: &Row) -> Result<Self, StoreError>;
 }
 
 /// A value that a column can hold.
 pub(crate) trait FromColumn: Sized {
-    fn from_column(row: &SqliteRow, table: &'static str, column: &'static str) -> Result<Self, StoreError>;
+    fn from_column(row: &Row, table: &'static str, column: &'static str) -> Result<Self, StoreError>;
 }
 
 /// What `column` holds is not what this program writes there.
-pub(crate) fn inconsistent(
-    row: &SqliteRow,
-    table: &'static str,
-    column: &'static str,
-    why: impl ToString,
-) -> StoreError {
+pub(crate) fn inconsistent(row: &Row, table: &'static str, column: &'static str, why: impl ToString) -> StoreError {
     // Every statement selects the key first.
-    let key = row.try_get::<String, _>(0).or_else(|_| row.try_get::<i64, _>(0).map(|number| number.to_string()));
+    let key = row.nth::<String>(0).or_else(|_| row.nth::<i64>(0).map(|number| number.to_string()));
     StoreError::Inconsistent { table, column, row: key.unwrap_or_else(|_| "?".into()), why: why.to_string() }
 }
 
 macro_rules! plain_column {
     ($($type:ty),*) => {$(
         impl FromColumn for $type {
-            fn from_column(row: &SqliteRow, table: &'static str, column: &'static str) -> Result<Self, StoreError> {
-                row.try_get(column).map_err(|error| inconsistent(row, table, column, error))
+            fn from_column(row: &Row, table: &'static str, column: &'static str) -> Result<Self, StoreError> {
+                row.named(column).map_err(|error| inconsistent(row, table, column, error))
             }
         }
     )*};
@@ -45,13 +37,13 @@ plain_column!(String, Option<String>, i64, Option<i64>);
 macro_rules! mapped_column {
     ($($type:ty, $raw:ty, $map:expr);* $(;)?) => {$(
         impl FromColumn for $type {
-            fn from_column(row: &SqliteRow, table: &'static str, column: &'static str) -> Result<Self, StoreError> {
+            fn from_column(row: &Row, table: &'static str, column: &'static str) -> Result<Self, StoreError> {
                 let raw = <$raw>::from_column(row, table, column)?;
                 $map(raw).map_err(|why| inconsistent(row, table, column, why))
             }
         }
         impl FromColumn for Option<$type> {
-            fn from_column(row: &SqliteRow, table: &'static str, column: &'static str) -> Result<Self, StoreError> {
+            fn from_column(row: &Row, table: &'static str, column: &'static str) -> Result<Self, StoreError> {
                 let Some(raw) = Option::<$raw>::from_column(row, table, column)? else { return Ok(None) };
                 $map(raw).map(Some).map_err(|why| inconsistent(row, table, column, why))
             }
@@ -81,7 +73,7 @@ macro_rules! stored {
             $($(#[$field_doc])* $visible $field: $type,)*
         }
         impl $crate::store::row::Stored for $name {
-            fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Self, $crate::store::StoreError> {
+            fn from_row(row: &$crate::store::row::Row) -> Result<Self, $crate::store::StoreError> {
                 Ok(Self {
                     $($field: $crate::store::row::FromColumn::from_column(row, $table, stringify!($field))?,)*
                 })
@@ -110,7 +102,7 @@ macro_rules! words {
         }
         impl $crate::store::row::FromColumn for $name {
             fn from_column(
-                row: &sqlx::sqlite::SqliteRow, table: &'static str, column: &'static str,
+                row: &$crate::store::row::Row, table: &'static str, column: &'static str,
             ) -> Result<Self, $crate::store::StoreError> {
                 match String::from_column(row, table, column)?.as_str() {
                     $($word => Ok(Self::$variant),)*
@@ -137,7 +129,7 @@ pub(crate) async fn optional<T: Stored>(db: &mut impl Reads, statement: Sql) -> 
 /// A bare number: a count, a maximum, 0 or 1 of an EXISTS. None where the answer is NULL or empty.
 pub(crate) async fn number(db: &mut impl Reads, statement: Sql) -> Result<Option<i64>, StoreError> {
     match db.ask(statement).await?.first() {
-        Some(row) => Ok(row.try_get(0)?),
+        Some(row) => Ok(row.nth(0)?),
         None => Ok(None),
     }
 }
@@ -145,12 +137,12 @@ pub(crate) async fn number(db: &mut impl Reads, statement: Sql) -> Result<Option
 /// A bare text.
 pub(crate) async fn text(db: &mut impl Reads, statement: Sql) -> Result<Option<String>, StoreError> {
     match db.ask(statement).await?.first() {
-        Some(row) => Ok(row.try_get(0)?),
+        Some(row) => Ok(row.nth(0)?),
         None => Ok(None),
     }
 }
 
 /// A column of bare texts.
 pub(crate) async fn texts(db: &mut impl Reads, statement: Sql) -> Result<Vec<String>, StoreError> {
-    db.ask(statement).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    db.ask(statement).await?.iter().map(|row| Ok(row.nth(0)?)).collect()
 }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{Row as _, SqlSafeStr as _};
+use rusqlite::{Connection, TransactionBehavior};
+use sha2::{Digest as _, Sha384};
 
+use super::connect::Lent;
 use super::error::StoreError;
-use super::row::sql;
+use super::row::{Row, Sql, sql};
 
 /// Every migration ever released, oldest first. Released ones never change: a store refuses a
 /// program in which the checksum of an applied one differs.
@@ -19,16 +19,14 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "bus commands", include_str!("migrations/sqlite/0006_bus_commands.sql")),
 ];
 
-fn migrator() -> Migrator {
-    migrator_of(MIGRATIONS)
-}
-
-fn migrator_of(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
-    let migrations = migrations.iter().map(|&(version, name, text)| {
-        Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
-    });
-    Migrator::with_migrations(migrations.collect())
-}
+/// What a file has had, and the same as the first builds kept it.
+const APPLIED: &str = "CREATE TABLE IF NOT EXISTS migrations (
+    version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL,
+    applied_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) STRICT";
+const APPLIED_EARLY: &str = "_sqlx_migrations";
+const TAKE_OVER: &str = "INSERT INTO migrations (version, name, checksum, applied_at)
+    SELECT version, description, lower(hex(checksum)), installed_on FROM _sqlx_migrations;
+    DROP TABLE _sqlx_migrations";
 
 /// The version of the schema that this program writes.
 pub fn newest_version() -> i64 {
@@ -36,54 +34,109 @@ pub fn newest_version() -> i64 {
 }
 
 /// Brings the schema up. A store that does not fit is refused before anything is changed.
-pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    compare(&applied(connection).await?, path)?;
-    migrator().run_direct(None, connection, false).await.map_err(|source| match source {
-        MigrateError::Execute(error) => error.into(),
-        source => StoreError::Migration { path: path.to_owned(), source },
-    })
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    apply(MIGRATIONS, connection, path)
 }
 
 /// As a release that knew only the first `count` migrations would have left it.
 #[cfg(test)]
-pub(super) async fn migrate_to(connection: &mut SqliteConnection, path: &Path, count: usize) -> Result<(), StoreError> {
-    let known = MIGRATIONS.get(..count).unwrap_or(MIGRATIONS);
-    migrator_of(known).run_direct(None, connection, false).await.map_err(|source| match source {
-        MigrateError::Execute(error) => error.into(),
-        source => StoreError::Migration { path: path.to_owned(), source },
-    })
+pub(super) fn migrate_to(connection: &mut Connection, path: &Path, count: usize) -> Result<(), StoreError> {
+    apply(MIGRATIONS.get(..count).unwrap_or(MIGRATIONS), connection, path)
+}
+
+fn apply(migrations: &[(i64, &'static str, &str)], connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let kept = Kept::of(&tables().run(connection)?.rows)?;
+    let applied = match kept.applied() {
+        Some(statement) => applied(&statement.run(connection)?.rows)?,
+        None => Vec::new(),
+    };
+    compare(&applied, path)?;
+    if kept == Kept::Early {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(APPLIED)?;
+        transaction.execute_batch(TAKE_OVER)?;
+        transaction.commit()?;
+    }
+    let done = newest(&applied);
+    for &(version, name, text) in migrations.iter().filter(|(version, ..)| *version > done) {
+        let failed = |source| StoreError::Migration { path: path.to_owned(), version, source: Box::new(source) };
+        apply_one(connection, version, name, text).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn apply_one(connection: &mut Connection, version: i64, name: &'static str, text: &str) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(APPLIED)?;
+    transaction.execute_batch(text)?;
+    let note = sql("INSERT INTO migrations (version, name, checksum) VALUES ($1, $2, $3)");
+    note.bind(version).bind(name).bind(checksum(text)).run(&transaction)?;
+    Ok(transaction.commit()?)
 }
 
 /// That the schema is exactly the one this program knows.
-pub(super) async fn check(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    let applied = applied(connection).await?;
+pub(super) async fn check(reader: &mut Lent, path: &Path) -> Result<(), StoreError> {
+    let applied = match Kept::of(&reader.ask(tables()).await?)?.applied() {
+        Some(statement) => applied(&reader.ask(statement).await?)?,
+        None => Vec::new(),
+    };
     compare(&applied, path)?;
-    let found = applied.iter().map(|(version, _)| *version).max().unwrap_or(0);
-    let known = newest_version();
+    let (found, known) = (newest(&applied), newest_version());
     if found < known { Err(StoreError::OlderVersion { path: path.to_owned(), found, known }) } else { Ok(()) }
 }
 
-/// Version and checksum of what the file has had; nothing for a new one.
-async fn applied(connection: &mut SqliteConnection) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
-    let table = sql("SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations'");
-    if table.fetch_all(connection).await?.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = sql("SELECT version, checksum FROM _sqlx_migrations ORDER BY version").fetch_all(connection).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+/// Where a file keeps what it has had.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// It has had nothing.
+    Nowhere,
+    Early,
+    Now,
 }
 
-fn compare(applied: &[(i64, Vec<u8>)], path: &Path) -> Result<(), StoreError> {
+impl Kept {
+    fn of(tables: &[Row]) -> Result<Self, StoreError> {
+        let Some(row) = tables.first() else { return Ok(Self::Nowhere) };
+        Ok(if row.nth::<String>(0)? == APPLIED_EARLY { Self::Early } else { Self::Now })
+    }
+
+    fn applied(self) -> Option<Sql> {
+        match self {
+            Self::Nowhere => None,
+            Self::Early => Some(sql("SELECT version, lower(hex(checksum)) FROM _sqlx_migrations ORDER BY version")),
+            Self::Now => Some(sql("SELECT version, checksum FROM migrations ORDER BY version")),
+        }
+    }
+}
+
+fn tables() -> Sql {
+    sql("SELECT name FROM sqlite_schema WHERE name IN ('migrations', '_sqlx_migrations')")
+}
+
+/// Version and checksum of what the file has had.
+fn applied(rows: &[Row]) -> Result<Vec<(i64, String)>, StoreError> {
+    rows.iter().map(|row| Ok((row.nth(0)?, row.nth(1)?))).collect()
+}
+
+fn newest(applied: &[(i64, String)]) -> i64 {
+    applied.iter().map(|(version, _)| *version).max().unwrap_or(0)
+}
+
+fn compare(applied: &[(i64, String)], path: &Path) -> Result<(), StoreError> {
     let known = newest_version();
     if let Some((found, _)) = applied.last().filter(|(version, _)| *version > known) {
         return Err(StoreError::NewerVersion { path: path.to_owned(), found: *found, known });
     }
-    let migrator = migrator();
-    for (version, checksum) in applied {
-        let ours = migrator.iter().find(|migration| migration.version == *version);
-        if ours.is_none_or(|migration| *migration.checksum != **checksum) {
+    for (version, there) in applied {
+        let ours = MIGRATIONS.iter().find(|(known, ..)| known == version);
+        if ours.is_none_or(|(.., text)| checksum(text) != *there) {
             return Err(StoreError::ChangedMigration { path: path.to_owned(), version: *version });
         }
     }
     Ok(())
+}
+
+/// The SHA-384 of a migration's text, in hex.
+fn checksum(text: &str) -> String {
+    Sha384::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,18 +1,12 @@
 //! Statements, and how they get to the database: the one place that knows how SQLite's driver takes
 //! them, and that another database's would replace.
-//!
-//! The driver runs each query on the connection's own thread. Crossing to it and back costs several
-//! times what a small statement does, so those of which nobody waits for an answer travel together,
-//! as one text ([`joined`]); the driver runs the statements of a text one after the other, tells of
-//! each how many rows it touched, and stops at the first that fails.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use futures_util::TryStreamExt as _;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{Arguments as _, AssertSqlSafe, Either, Executor as _, SqlSafeStr as _};
+use rusqlite::types::{FromSql, FromSqlError, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql};
 
 /// A statement with its values. A value is written `$1`, `$2`, … in the text, and never pasted.
 #[derive(Clone)]
@@ -109,123 +103,81 @@ impl Sql {
         self.push(")")
     }
 
-    /// Whether it only reads.
-    pub(super) fn reads(&self) -> bool {
-        self.text.starts_with("SELECT") || self.text.starts_with("PRAGMA")
-    }
-
-    /// Runs it; its rows.
-    pub(crate) async fn fetch_all(self, connection: &mut SqliteConnection) -> Result<Vec<SqliteRow>, sqlx::Error> {
-        let ran = run(connection, self).await;
-        ran.error.map_or(Ok(ran.rows), Err)
-    }
-
     /// Runs it.
-    pub(crate) async fn execute(self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        self.fetch_all(connection).await.map(drop)
-    }
-}
-
-/// `statements` as one text, in which the values of all of them are numbered through.
-pub(super) fn joined(mut statements: Vec<Sql>) -> Sql {
-    if statements.len() == 1
-        && let Some(only) = statements.pop()
-    {
-        return only;
-    }
-    let mut all = Sql { text: Cow::Owned(String::new()), values: Vec::new(), keep_prepared: true };
-    let text = all.text.to_mut();
-    text.reserve(statements.iter().map(|one| one.text.len() + 16).sum());
-    for statement in statements {
-        if !text.is_empty() {
-            text.push_str(";\n");
+    pub(super) fn run(&self, connection: &Connection) -> rusqlite::Result<Ran> {
+        if self.keep_prepared {
+            self.run_prepared(&mut *connection.prepare_cached(&self.text)?, connection)
+        } else {
+            self.run_prepared(&mut connection.prepare(&self.text)?, connection)
         }
-        renumber(&statement.text, all.values.len(), text);
-        all.values.extend(statement.values);
-        all.keep_prepared &= statement.keep_prepared;
     }
-    all
+
+    fn run_prepared(&self, statement: &mut rusqlite::Statement<'_>, connection: &Connection) -> rusqlite::Result<Ran> {
+        // To SQLite `$2` is a name like any other, with an index in the order of the first mentions.
+        for index in 1..=statement.parameter_count() {
+            let number = statement.parameter_name(index).and_then(|name| name.get(1..)?.parse::<usize>().ok());
+            let value = number.and_then(|number| self.values.get(number.checked_sub(1)?));
+            statement.raw_bind_parameter(
+                index,
+                value.ok_or(rusqlite::Error::InvalidParameterCount(self.values.len(), index))?,
+            )?;
+        }
+        if statement.column_count() == 0 {
+            let touched = statement.raw_execute()?;
+            return Ok(Ran { touched: touched.try_into().unwrap_or(u64::MAX), rows: Vec::new(), changes: true });
+        }
+        let changes = !statement.readonly();
+        let columns: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
+        let mut answers = statement.raw_query();
+        let mut rows = Vec::new();
+        while let Some(row) = answers.next()? {
+            let values = (0..columns.len()).map(|column| row.get(column)).collect::<Result<_, _>>()?;
+            rows.push(Row { columns: Arc::clone(&columns), values });
+        }
+        drop(answers);
+        Ok(Ran { touched: if changes { connection.changes() } else { 0 }, rows, changes })
+    }
 }
 
-/// Adds `text` to `to` with every `$N` as `$(N + by)`. No text of ours has a `$` that means anything else.
-fn renumber(text: &str, by: usize, to: &mut String) {
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        to.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        // A number is one: nothing else follows a `$`.
-        let number: usize = rest[..digits].parse().unwrap_or(0);
-        let _ = write!(to, "${}", number + by);
-        rest = &rest[digits..];
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
     }
-    to.push_str(rest);
 }
 
-/// How far the statements of a text came.
+/// What came of a statement.
 pub(super) struct Ran {
-    /// How many rows each touched that went through, in their order.
-    pub(super) touched: Vec<u64>,
-    /// The rows they answered with.
-    pub(super) rows: Vec<SqliteRow>,
-    /// Why the next one did not go through; none if all did.
-    pub(super) error: Option<sqlx::Error>,
+    /// How many rows it inserted, updated or deleted.
+    pub(super) touched: u64,
+    /// The rows it answered with.
+    pub(super) rows: Vec<Row>,
+    /// Whether it may have changed anything.
+    pub(super) changes: bool,
 }
 
-/// Runs the statements of a text on `connection`.
-pub(super) async fn run(connection: &mut SqliteConnection, statement: Sql) -> Ran {
-    let Sql { text, values, keep_prepared } = statement;
-    let mut ran = Ran { touched: Vec::new(), rows: Vec::new(), error: None };
-    let mut arguments = SqliteArguments::default();
-    arguments.reserve(values.len(), 0);
-    for value in values {
-        let bound = match value {
-            Value::Null => arguments.add(None::<i64>),
-            Value::Integer(number) => arguments.add(number),
-            Value::Text(text) => arguments.add(text),
-        };
-        if let Err(error) = bound {
-            ran.error = Some(sqlx::Error::Encode(error));
-            return ran;
-        }
-    }
-    let text = match text {
-        Cow::Borrowed(text) => text.into_sql_str(),
-        // Put together from texts of ours; whatever comes from outside is bound.
-        Cow::Owned(text) => AssertSqlSafe(text).into_sql_str(),
-    };
-    let query = sqlx::query_with(text, arguments).persistent(keep_prepared);
-    let mut answers = connection.fetch_many(query);
-    loop {
-        match answers.try_next().await {
-            Ok(Some(Either::Left(done))) => ran.touched.push(done.rows_affected()),
-            Ok(Some(Either::Right(row))) => ran.rows.push(row),
-            Ok(None) => return ran,
-            Err(error) => {
-                ran.error = Some(error);
-                return ran;
-            }
-        }
-    }
+/// A row of an answer.
+pub struct Row {
+    columns: Arc<[String]>,
+    values: Vec<rusqlite::types::Value>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Row {
+    /// The value of the column of that name.
+    pub(super) fn named<T: FromSql>(&self, column: &str) -> Result<T, FromSqlError> {
+        let at = self.columns.iter().position(|name| name == column);
+        self.value(at.and_then(|at| self.values.get(at)))
+    }
 
-    #[test]
-    fn the_values_of_joined_statements_are_numbered_through() {
-        let first = sql("UPDATE a SET x = $2 WHERE id = $1 AND y < $2").bind(1).bind("two");
-        let mut second = sql("INSERT INTO b (p, q)");
-        second.push_rows([["p1".into(), 7.into()], [None::<i64>.into(), 8.into()]]);
-        let all = joined(vec![sql("BEGIN IMMEDIATE"), first, second.once()]);
-        assert_eq!(
-            all.text,
-            "BEGIN IMMEDIATE;\nUPDATE a SET x = $2 WHERE id = $1 AND y < $2;\nINSERT INTO b (p, q) VALUES ($3, $4), ($5, $6)"
-        );
-        assert_eq!(all.values.len(), 6);
-        assert!(!all.keep_prepared);
-        let twelve = (0..12).fold(sql("SELECT $12, $1"), |statement, n| statement.bind(n));
-        assert_eq!(joined(vec![sql("SELECT $1").bind(0), twelve]).text, "SELECT $1;\nSELECT $13, $2");
+    /// The value of the nth column, from 0 on.
+    pub(super) fn nth<T: FromSql>(&self, column: usize) -> Result<T, FromSqlError> {
+        self.value(self.values.get(column))
+    }
+
+    fn value<T: FromSql>(&self, value: Option<&rusqlite::types::Value>) -> Result<T, FromSqlError> {
+        T::column_result(value.ok_or_else(|| FromSqlError::Other("the answer has no such column".into()))?.into())
     }
 }

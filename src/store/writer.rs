@@ -7,9 +7,9 @@
 //! ```text
 //! BEGIN IMMEDIATE
 //!   job 1        ok
-//!   job 2        failed, nothing sent yet  → told its error
+//!   job 2        failed, nothing changed yet → told its error
 //!   job 3        ok
-//!   job 4        failed                    → told its error; ROLLBACK, BEGIN, the changes of 1 and 3 again
+//!   job 4        failed                      → told its error; ROLLBACK, BEGIN, the changes of 1 and 3 again
 //! COMMIT         → 1 and 3 are told; if it fails, both get the error
 //! BEGIN IMMEDIATE
 //!   job 5        …
@@ -20,21 +20,21 @@
 //! transaction by itself: that comes to the same. If the changes cannot be made again, those that had
 //! gone well are told that nothing was kept.
 //!
-//! Each statement crosses to the connection's thread and back, which costs more than the statement
-//! itself. So a job's changes travel together ([`Tx`]), and the writer has a thread of its own: a parked
-//! thread is woken by one futex call, a task of the runtime by way of its queues and its poll.
+//! The database is called on the writer's own thread, where the jobs run too: handing each statement to
+//! another thread costs several times what the statement does. So the futures of the jobs never wait, and
+//! are asynchronous only because another database's would be.
 
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use rustix::thread::CpuSet;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::connect;
 use super::error::StoreError;
 use super::row::sql;
 use super::tx::Tx;
@@ -108,29 +108,24 @@ where
 }
 
 impl Writer {
-    /// Starts the thread, which connects; it ends when it is closed or its last handle is dropped.
-    pub(super) async fn start(options: SqliteConnectOptions, path: &Path) -> Result<Self, StoreError> {
+    /// Starts the thread with `connection`, which is made anew when it is lost; it ends when it is closed or
+    /// its last handle is dropped.
+    pub(super) fn start(connection: Connection, path: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
         let (jobs, jobs_rx) = mpsc::channel(QUEUE);
         let (low, low_rx) = mpsc::channel(QUEUE);
-        let (connected, has_connected) = oneshot::channel();
-        let mut task = Task { tx: None, options, jobs: jobs_rx, low: low_rx, passed_over: 0, closing: None };
-        let thread = move || {
-            stay_on_one_processor();
-            futures_executor::block_on(async move {
-                let first = task.connected().await.map(drop);
-                let works = first.is_ok();
-                // Whoever opens the store may be gone: then its handles are too, and the task ends.
-                let _ = connected.send(first);
-                if works {
-                    task.run().await;
-                }
-            });
+        let task = Task {
+            tx: Some(Tx::new(connection)),
+            path: path.to_owned(),
+            busy_timeout,
+            jobs: jobs_rx,
+            low: low_rx,
+            passed_over: 0,
+            closing: None,
         };
         std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(thread)
+            .spawn(move || futures_executor::block_on(task.run()))
             .map_err(StoreError::io("start the thread that writes", path))?;
-        has_connected.await.unwrap_or(Err(StoreError::Closed))?;
         Ok(Self { jobs, low })
     }
 
@@ -197,23 +192,11 @@ impl Writer {
     }
 }
 
-/// Keeps this thread on the processor that it is on, and with it the connection's thread, which it
-/// starts and which inherits this. The two only ever hand work to each other, never at once; on two
-/// processors each handing over wakes the other one up, which measured at three times the cost.
-fn stay_on_one_processor() {
-    let here = rustix::thread::sched_getcpu();
-    if here < CpuSet::MAX_CPU {
-        let mut only = CpuSet::new();
-        only.set(here);
-        // Where it is forbidden it is merely slower.
-        let _ = rustix::thread::sched_setaffinity(None, &only);
-    }
-}
-
 struct Task {
     /// None after the connection was lost and could not be made anew yet.
     tx: Option<Tx>,
-    options: SqliteConnectOptions,
+    path: PathBuf,
+    busy_timeout: Duration,
     jobs: mpsc::Receiver<Command>,
     low: mpsc::Receiver<Box<dyn Job>>,
     passed_over: u32,
@@ -227,7 +210,7 @@ impl Task {
                 waiting = self.commit(waiting).await;
             }
         }
-        let closed = self.finish().await;
+        let closed = self.finish();
         if let Some(reply) = self.closing.take() {
             let _ = reply.send(closed);
         }
@@ -280,7 +263,7 @@ impl Task {
     /// Runs and commits `jobs`; returns those that are to begin anew, because one before them had to be
     /// taken back.
     async fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
-        let tx = match self.connected().await {
+        let tx = match self.connected() {
             Ok(tx) => tx,
             Err(error) => {
                 settle_all(jobs, error);
@@ -288,8 +271,8 @@ impl Task {
             }
         };
         let alone = jobs.len() == 1;
-        if let Err(error) = tx.begin(alone).await {
-            self.roll_back().await;
+        if let Err(error) = tx.begin(alone) {
+            self.roll_back();
             settle_all(jobs, error);
             return Vec::new();
         }
@@ -311,9 +294,9 @@ impl Task {
                         tx.forget();
                         continue;
                     }
-                    if let Err(error) = tx.undo_job().await {
+                    if let Err(error) = tx.undo_job() {
                         let left = left.collect();
-                        self.roll_back().await;
+                        self.roll_back();
                         settle_all(done, error);
                         return left;
                     }
@@ -325,16 +308,16 @@ impl Task {
         let left = left.collect();
 
         if done.is_empty() {
-            self.roll_back().await;
+            self.roll_back();
             return left;
         }
         fail_point!("store.before_commit");
-        let committed = tx.commit().await;
+        let committed = tx.commit();
         fail_point!("store.after_commit");
         match committed {
             Ok(()) => done.into_iter().for_each(|job| job.settle(Ok(()))),
             Err(error) => {
-                self.roll_back().await;
+                self.roll_back();
                 settle_all(done, error);
             }
         }
@@ -342,37 +325,32 @@ impl Task {
     }
 
     /// The connection, made anew if it was lost.
-    async fn connected(&mut self) -> Result<&mut Tx, StoreError> {
+    fn connected(&mut self) -> Result<&mut Tx, StoreError> {
         let tx = match self.tx.take() {
             Some(tx) => tx,
-            None => Tx::new(self.options.connect().await?),
+            None => Tx::new(connect::to_write(&self.path, self.busy_timeout)?),
         };
         Ok(self.tx.insert(tx))
     }
 
     /// Ends the transaction without keeping anything. A connection on which not even that works is
     /// dropped, which rolls back as well.
-    async fn roll_back(&mut self) {
-        let Some(tx) = self.tx.as_mut() else { return };
-        if let Err(error) = tx.roll_back().await
-            && !no_transaction(&error)
+    fn roll_back(&mut self) {
+        if let Some(tx) = self.tx.as_mut()
+            && let Err(error) = tx.roll_back()
         {
             tracing::error!(%error, "rolling back failed; the store's connection is made anew");
             self.tx = None;
         }
     }
 
-    async fn finish(&mut self) -> Result<(), StoreError> {
-        let Some(mut connection) = self.tx.take().map(Tx::into_connection) else { return Ok(()) };
-        let checkpointed = checkpoint(&mut connection).await;
-        connection.close().await?;
-        checkpointed
+    fn finish(&mut self) -> Result<(), StoreError> {
+        let Some(connection) = self.tx.take().map(Tx::into_connection) else { return Ok(()) };
+        let checkpointed = sql("PRAGMA wal_checkpoint(TRUNCATE)").run(&connection);
+        connection.close().map_err(|(_, error)| error)?;
+        checkpointed?;
+        Ok(())
     }
-}
-
-async fn checkpoint(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    sql("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await?;
-    Ok(())
 }
 
 /// Runs the job; a panic, in the making of its future or in the future, becomes an error. What it
@@ -380,7 +358,6 @@ async fn checkpoint(connection: &mut SqliteConnection) -> Result<(), StoreError>
 async fn run_caught(job: &mut dyn Job, tx: &mut Tx) -> Result<(), StoreError> {
     let run = async {
         job.run(tx).await?;
-        tx.flush().await?;
         if tx.is_sound() {
             return Ok(());
         }
@@ -388,11 +365,7 @@ async fn run_caught(job: &mut dyn Job, tx: &mut Tx) -> Result<(), StoreError> {
         Err(StoreError::Invalid { table: "the store", row: "as a whole".into(), why })
     };
     let caught = AssertUnwindSafe(run).catch_unwind().await;
-    caught.unwrap_or_else(|panic| {
-        let why = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let why = why.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(StoreError::Panicked(why.unwrap_or_else(|| "no message".into())))
-    })
+    caught.unwrap_or_else(|panic| Err(StoreError::panicked(&*panic)))
 }
 
 /// Tells all of `jobs` that the transaction they were in was not committed.
@@ -401,9 +374,4 @@ fn settle_all(jobs: Vec<Box<dyn Job>>, error: StoreError) {
     for job in jobs {
         job.settle(Err(StoreError::NotCommitted(error.clone())));
     }
-}
-
-/// SQLite had already ended the transaction, which is just what was wanted.
-fn no_transaction(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|database| database.message().contains("no transaction is active"))
 }

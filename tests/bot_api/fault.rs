@@ -54,6 +54,8 @@ struct Rule {
     number: usize,
     /// In lower case; `*` for every method.
     method: String,
+    /// Only in this chat.
+    chat: Option<i64>,
     when: When,
     seen: u32,
     fault: Fault,
@@ -84,9 +86,12 @@ struct Bucket {
 
 impl Faults {
     /// The fault for this call, if any. The first one asked for goes first; all that match count it.
-    pub(super) fn strike(&mut self, method: &str) -> Option<Fault> {
+    pub(super) fn strike(&mut self, method: &str, chat: Option<i64>) -> Option<Fault> {
         let mut struck = None;
-        for rule in self.rules.iter_mut().filter(|rule| rule.method == "*" || rule.method == method) {
+        let matching = |rule: &&mut Rule| {
+            (rule.method == "*" || rule.method == method) && (rule.chat.is_none() || rule.chat == chat)
+        };
+        for rule in self.rules.iter_mut().filter(matching) {
             rule.seen += 1;
             let hit = match rule.when {
                 When::Nth(nth) => rule.seen == nth,
@@ -136,11 +141,20 @@ impl Bucket {
 impl BotApi {
     /// Lets something go wrong with calls of a method (`*`: of any). Returns a number to lift it by.
     pub fn fault(&self, method: &str, when: When, fault: Fault) -> usize {
+        self.rule(method, None, when, fault)
+    }
+
+    /// As [`BotApi::fault`], for calls in one chat only: what goes to several chats goes in any order.
+    pub fn fault_in(&self, chat: i64, method: &str, when: When, fault: Fault) -> usize {
+        self.rule(method, Some(chat), when, fault)
+    }
+
+    fn rule(&self, method: &str, chat: Option<i64>, when: When, fault: Fault) -> usize {
         self.change(|state| {
             let faults = &mut state.faults;
             faults.asked += 1;
             let (number, method) = (faults.asked, method.to_lowercase());
-            faults.rules.push(Rule { number, method, when, seen: 0, fault });
+            faults.rules.push(Rule { number, method, chat, when, seen: 0, fault });
             number
         })
     }

@@ -126,7 +126,8 @@ async fn answer(connection: &mut Connection, shared: &Shared, request: &Request)
     let params = Params::of(request);
     let (place, fault) = shared.change(|state| {
         let shown = params.as_ref().map_or_else(|| json!("<unreadable>"), Params::shown);
-        (state.log.open(state.clock.now_ms(), name, shown), state.faults.strike(&method))
+        let chat = params.as_ref().and_then(|params| params.text("chat_id")?.parse().ok());
+        (state.log.open(state.clock.now_ms(), name, shown), state.faults.strike(&method, chat))
     });
     let close = |what: String, applied| shared.change(|state| state.log.close(place, what, applied));
     let Some(params) = params else {

@@ -35,7 +35,7 @@ pub async fn accept(
     .bind(after.name)
     .bind(after.owner)
     .bind(now.as_millis());
-    tx.later(owner).await?;
+    tx.run(owner).await?;
     (row.state, row.closed_at) = (HandoffPhase::Accepted, Some(now));
     Ok(Ok(row))
 }

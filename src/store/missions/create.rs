@@ -118,7 +118,7 @@ pub async fn isolate(
     let update = sql("UPDATE missions SET profile = $1 WHERE name = $2")
         .bind(profile.to_owned())
         .bind(mission.as_str().to_owned());
-    tx.later(update).await?;
+    tx.run(update).await?;
     Ok(Ok(()))
 }
 
@@ -188,11 +188,11 @@ pub(super) async fn set(
     .bind(participant.role.as_str())
     .bind(to_json("mission_participants", &participant.name, &participant.metadata)?)
     .bind(at.as_millis());
-    tx.later(upsert).await?;
+    tx.run(upsert).await?;
     let part = sql("INSERT INTO mission_parts (mission, part, owner, since) VALUES ($1, $2, $2, $3)
          ON CONFLICT (mission, part) DO NOTHING")
     .bind(mission.as_str().to_owned())
     .bind(participant.name.clone())
     .bind(at.as_millis());
-    tx.later(part).await
+    tx.run(part).await
 }

@@ -128,7 +128,7 @@ async fn delete_slice(tx: &mut Tx, name: &MissionName) -> Result<bool, StoreErro
     let from = (head.seq - i64::from(SLICE)).max(0);
     let events =
         sql("DELETE FROM mission_events WHERE mission = $1 AND seq > $2").bind(name.as_str().to_owned()).bind(from);
-    tx.later(events).await?;
+    tx.run(events).await?;
     if from > 0 {
         // The hash means nothing in between: the mission never opens again.
         append::move_head(tx, name, &head, &Head { seq: from, hash: head.hash.clone() }).await?;
@@ -140,7 +140,7 @@ async fn delete_slice(tx: &mut Tx, name: &MissionName) -> Result<bool, StoreErro
         "DELETE FROM mission_participants WHERE mission = $1",
         "DELETE FROM missions WHERE name = $1",
     ] {
-        tx.later(sql(statement).bind(name.as_str().to_owned())).await?;
+        tx.run(sql(statement).bind(name.as_str().to_owned())).await?;
     }
     Ok(false)
 }

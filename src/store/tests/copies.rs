@@ -1,9 +1,6 @@
-use sqlx::ConnectOptions as _;
-use sqlx::Connection as _;
-use sqlx::sqlite::SqliteConnectOptions;
+use rusqlite::Connection;
 
 use super::super::messages::{self, MessageKind, MessageState, NewMessage};
-use super::super::row::sql;
 use super::super::schema;
 use super::super::tokens::{self, NewToken};
 use super::*;
@@ -102,27 +99,23 @@ async fn tokens_go_some_time_after_their_request_and_pages_after_they_were_read(
     assert!(messages::load(read, "copy").await.unwrap().is_some(), "a request's card stays");
 }
 
-#[tokio::test]
-async fn messages_of_the_first_schema_are_kept() {
+#[test]
+fn messages_of_the_first_schema_are_kept() {
     let place = Place::new();
     std::fs::create_dir(place.file().parent().unwrap()).unwrap();
-    let options = SqliteConnectOptions::new().filename(place.file()).create_if_missing(true).foreign_keys(true);
-    let mut db = options.connect().await.unwrap();
-    schema::migrate_to(&mut db, &place.file(), 1).await.unwrap();
+    let mut db = Connection::open(place.file()).unwrap();
+    db.pragma_update(None, "foreign_keys", "on").unwrap();
+    schema::migrate_to(&mut db, &place.file(), 1).unwrap();
     for insert in [
         "INSERT INTO messages (id, channel, target, kind, priority, created_at, state, attempts, next_at, remote_id, body)
              VALUES ('card', 'terminal', '', 'card', 0, 1, 'sent', 0, 1, '5', '{}')",
         "INSERT INTO messages (id, channel, target, copy, kind, priority, created_at, state, attempts, next_at, body)
              VALUES ('edit', 'terminal', '', 'card', 'edit', 0, 0, 'due', 0, 1, '{}')",
     ] {
-        sql(insert).execute(&mut db).await.unwrap();
+        db.execute(insert, []).unwrap();
     }
-    schema::migrate(&mut db, &place.file()).await.unwrap();
-    let kept = sql("SELECT id FROM messages").fetch_all(&mut db).await.unwrap().len();
+    schema::migrate(&mut db, &place.file()).unwrap();
+    let kept: i64 = db.query_row("SELECT count(*) FROM messages", [], |row| row.get(0)).unwrap();
     assert_eq!(kept, 2);
-    assert!(
-        sql("DELETE FROM messages WHERE id = 'card'").execute(&mut db).await.is_err(),
-        "the edit still refers to it"
-    );
-    db.close().await.unwrap();
+    assert!(db.execute("DELETE FROM messages WHERE id = 'card'", []).is_err(), "the edit still refers to it");
 }

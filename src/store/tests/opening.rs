@@ -82,19 +82,15 @@ async fn durability_is_as_promised() {
     assert_eq!(journal.as_deref(), Some("wal"));
     let mut read = store.read().await.unwrap();
     let refused = super::super::Reads::ask(&mut read, sql("DELETE FROM meta")).await;
-    assert!(matches!(refused.unwrap_err(), StoreError::ReadOnly(_)));
+    assert!(matches!(refused.err().unwrap(), StoreError::ReadOnly(_)));
 }
 
 #[tokio::test]
 async fn a_store_of_another_version_is_refused_and_left_as_it_is() {
     let place = Place::new();
     let store = place.open().await;
-    job!(store, |tx| {
-        let insert = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-                      VALUES (9999, 'from the future', 1, x'00', 0)";
-        tx.execute(sql(insert)).await
-    })
-    .unwrap();
+    let insert = "INSERT INTO migrations (version, name, checksum) VALUES (9999, 'from the future', '00')";
+    job!(store, |tx| tx.execute(sql(insert)).await).unwrap();
     store.close().await.unwrap();
     for refused in [
         Store::open(&place.file(), OpenOptions::default()).await.err(),
@@ -107,10 +103,32 @@ async fn a_store_of_another_version_is_refused_and_left_as_it_is() {
 
     let place = Place::new();
     let store = place.open().await;
-    job!(store, |tx| tx.execute(sql("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1")).await).unwrap();
+    job!(store, |tx| tx.execute(sql("UPDATE migrations SET checksum = '00' WHERE version = 1")).await).unwrap();
     store.close().await.unwrap();
     let refused = Store::open(&place.file(), OpenOptions::default()).await.err();
     assert!(matches!(refused, Some(StoreError::ChangedMigration { version: 1, .. })), "{refused:?}");
+}
+
+/// The first builds let a library keep it.
+#[tokio::test]
+async fn a_store_that_keeps_its_migrations_as_the_first_builds_did_is_taken_over() {
+    let place = Place::new();
+    place.open().await.close().await.unwrap();
+    let early = "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL,
+            installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, success BOOLEAN NOT NULL,
+            checksum BLOB NOT NULL, execution_time BIGINT NOT NULL);
+        INSERT INTO _sqlx_migrations
+            SELECT version, name, applied_at, 1, unhex(checksum), 0 FROM migrations;
+        DROP TABLE migrations";
+    let db = rusqlite::Connection::open(place.file()).unwrap();
+    db.execute_batch(early).unwrap();
+    assert!(Store::open_read_only(&place.file()).await.is_ok());
+    place.open().await.close().await.unwrap();
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+    assert_eq!(db.query_row(tables, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    db.execute_batch("UPDATE migrations SET checksum = '00' WHERE version = 2").unwrap();
+    let refused = Store::open(&place.file(), OpenOptions::default()).await.err();
+    assert!(matches!(refused, Some(StoreError::ChangedMigration { version: 2, .. })), "{refused:?}");
 }
 
 #[tokio::test]

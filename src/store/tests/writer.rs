@@ -41,7 +41,10 @@ async fn queue(store: &Store, key: &'static str, fault: Fault) -> JoinHandle<Res
                         Fault::Fails => Err(StoreError::Invalid { table: "meta", row: key.into(), why: "no".into() }),
                         Fault::Panics => panic!("job {key} falls over"),
                         Fault::BreaksCommit => tx.execute(sql("INSERT INTO child VALUES (7)")).await.map(drop),
-                        Fault::LosesTransaction => tx.execute(sql("ROLLBACK; SELECT no such column")).await.map(drop),
+                        Fault::LosesTransaction => {
+                            tx.execute(sql("ROLLBACK")).await?;
+                            tx.execute(sql("SELECT no such column")).await.map(drop)
+                        }
                     }
                 })
             })
@@ -156,7 +159,7 @@ async fn when_the_database_ends_the_transaction_nobody_is_told_a_thing_that_is_n
 }
 
 #[tokio::test]
-async fn what_waits_to_be_sent_fails_by_name_and_takes_only_its_own_job_along() {
+async fn what_is_refused_is_told_by_name_and_takes_only_its_own_job_along() {
     let place = Place::new();
     let store = place.open().await;
     job!(store, |tx| open_incident(tx, "i1", "ada").await).unwrap();
@@ -168,7 +171,7 @@ async fn what_waits_to_be_sent_fails_by_name_and_takes_only_its_own_job_along() 
             job!(store, |tx| {
                 meta::set(tx, &format!("before{number}"), "set").await?;
                 match number {
-                    // A unique index, in the middle of what travels together.
+                    // A unique index.
                     1 => open_incident(tx, "i2", "ada").await?,
                     // A guard that finds another state.
                     2 => inbox::finish(tx, "nobody", "{}", at(1), false).await?,

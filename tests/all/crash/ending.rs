@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use lazarus_gate::store::executions::ExecutionPhase;
 use lazarus_gate::store::requests::{self, RequestPhase, RequestRow};
 use lazarus_gate::store::votes;
+use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Row as _};
 
 use super::play::{Flow, Play};
 use crate::world::World;
@@ -144,30 +143,31 @@ fn request(world: &World, code: &str) -> Option<RequestRow> {
 
 /// Everything that people were to be told they were told, at least once; every input has its answer.
 fn check_messages(world: &World, broken: &mut Vec<String>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let options = SqliteConnectOptions::new().filename(world.store()).read_only(true);
-        let mut db: SqliteConnection = options.connect().await.expect("the store can be read");
-        let rows = sqlx::query("SELECT about, state, body FROM messages").fetch_all(&mut db).await.expect("messages");
-        for row in rows {
-            let (state, body): (String, String) = (row.get("state"), row.get("body"));
-            let about: Option<String> = row.get("about");
-            let body: Value = serde_json::from_str(&body).expect("a message's body is JSON");
-            if state == "due" && about.is_none() {
-                // An alarm that came last (this machine is slow) waits for the next start.
-            } else if state != "sent" {
-                broken.push(format!("a message is {state}: {body}"));
-            } else if !world.was_told(body["text"].as_str().unwrap_or_default()) {
-                broken.push(format!("marked as sent, and never told: {body}"));
-            }
+    let db = Connection::open_with_flags(world.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the store opens");
+    type Message = (Option<String>, String, String);
+    for (about, state, body) in rows::<Message>(&db, "SELECT about, state, body FROM messages") {
+        let body: Value = serde_json::from_str(&body).expect("a message's body is JSON");
+        if state == "due" && about.is_none() {
+            // An alarm that came last (this machine is slow) waits for the next start.
+        } else if state != "sent" {
+            broken.push(format!("a message is {state}: {body}"));
+        } else if !world.was_told(body["text"].as_str().unwrap_or_default()) {
+            broken.push(format!("marked as sent, and never told: {body}"));
         }
-        let rows = sqlx::query("SELECT id, state, answer FROM inputs").fetch_all(&mut db).await.expect("inputs");
-        for row in rows {
-            let (id, state, answer): (String, String, Option<String>) =
-                (row.get("id"), row.get("state"), row.get("answer"));
-            if state == "new" || state == "handled" && answer.is_none() {
-                broken.push(format!("input {id} is {state}, with the answer {answer:?}"));
-            }
+    }
+    type Input = (String, String, Option<String>);
+    for (id, state, answer) in rows::<Input>(&db, "SELECT id, state, answer FROM inputs") {
+        if state == "new" || state == "handled" && answer.is_none() {
+            broken.push(format!("input {id} is {state}, with the answer {answer:?}"));
         }
-    });
+    }
+}
+
+fn rows<T>(db: &Connection, question: &str) -> Vec<T>
+where
+    T: for<'r> TryFrom<&'r rusqlite::Row<'r>, Error = rusqlite::Error>,
+{
+    let mut statement = db.prepare(question).expect("a question");
+    let rows = statement.query_map([], |row| T::try_from(row)).expect("an answer");
+    rows.collect::<Result<_, _>>().expect("rows")
 }

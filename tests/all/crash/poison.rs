@@ -4,8 +4,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use lazarus_gate::store::inbox;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use super::in_turn;
 use super::play::calm;
@@ -99,16 +97,11 @@ fn a_death_while_it_is_set_aside_does_not_hide_the_alarm() {
 
 /// Changes the one execution's body, behind everybody's back.
 fn rewrite_execution(world: &World, body: &str) -> String {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let options = SqliteConnectOptions::new().filename(world.store());
-        let mut db = options.connect().await.expect("the store can be opened");
-        let old: String =
-            sqlx::query("SELECT body FROM executions").fetch_one(&mut db).await.expect("an execution").get("body");
-        sqlx::query("UPDATE executions SET body = $1").bind(body.to_owned()).execute(&mut db).await.expect("damaged");
-        db.close().await.expect("the store can be closed");
-        old
-    })
+    let db = rusqlite::Connection::open(world.store()).expect("the store opens");
+    let old = db.query_row("SELECT body FROM executions", [], |row| row.get(0)).expect("an execution");
+    db.execute("UPDATE executions SET body = $1", [body]).expect("damaged");
+    db.close().expect("the store closes");
+    old
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use sqlx::ConnectOptions as _;
 
 use crate::world::{GATE, Restart, World, hear};
 
@@ -35,12 +34,10 @@ fn a_daemon_over_another_store_does_not_take_the_socket_of_the_first() {
 fn a_store_of_a_newer_release_is_refused_and_left_as_it_is() {
     let mut world = World::with_agents(&["ada"]).start();
     world.stop();
-    let insert = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                  VALUES (9999, 'from the future', 1, x'00', 0)";
-    change_store(&world, insert);
+    change_store(&world, "INSERT INTO migrations (version, name, checksum) VALUES (9999, 'from the future', '00')");
     world.says(&["run"]).ended_with(1, "newer");
     world.says(&["status"]).mentions("newer");
-    change_store(&world, "DELETE FROM _sqlx_migrations WHERE version = 9999");
+    change_store(&world, "DELETE FROM migrations WHERE version = 9999");
     world.start_daemon();
 }
 
@@ -347,11 +344,7 @@ fn a_quickstart_that_is_stopped_ends_a_command_that_overruns() {
 
 /// Runs a statement on the store, as somebody with a database tool would.
 fn change_store(world: &World, statement: &'static str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(world.store());
-        let mut connection = options.connect().await.expect("the store opens");
-        sqlx::query(statement).execute(&mut connection).await.expect("the statement runs");
-        sqlx::Connection::close(connection).await.expect("the store closes");
-    });
+    let connection = rusqlite::Connection::open(world.store()).expect("the store opens");
+    connection.execute_batch(statement).expect("the statement runs");
+    connection.close().expect("the store closes");
 }

@@ -130,7 +130,7 @@ fn a_card_that_cannot_be_edited_in_the_old_group_is_given_up_there() {
     room.api.migrate(SMALL, LARGE);
     let new = room.api.wait_message(LARGE, |message| !message.buttons().is_empty());
     let upgraded = "Bad Request: group chat was upgraded to a supergroup chat";
-    room.api.fault("editMessageText", When::Next(1), Fault::Refuse(400, upgraded));
+    room.api.fault_in(SMALL, "editMessageText", When::Next(1), Fault::Refuse(400, upgraded));
     room.world.says(&["deny", &code_of(&old)]).taken();
     room.api.wait_edited(LARGE, new.id, |card| card.text.contains("denied by me"));
     room.world.until_probed("ada", 5);
