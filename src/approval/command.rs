@@ -94,6 +94,18 @@ pub enum Command {
         /// Its id.
         id: String,
     },
+    /// Let whoever has the token of this hash act as the agent; an earlier one counts no more.
+    AgentToken {
+        /// Which agent.
+        agent: AgentName,
+        /// The token's SHA-256, in lower-case hex. The token itself never comes here.
+        hash: String,
+    },
+    /// Let nobody act as the agent.
+    AgentRevoke {
+        /// Which agent.
+        agent: AgentName,
+    },
 }
 
 /// How one command is written, for help texts and for the answer to what was not understood.
@@ -120,6 +132,7 @@ pub const FORMS: &[Form] = &[
     Form { verb: "drill", form: "drill [MISSION] [for 10m]", does: "ask whether people are there; nothing runs" },
     Form { verb: "here", form: "here CODE", does: "answer a drill" },
     Form { verb: "inbox", form: "inbox retry ID", does: "run an input again that was set aside" },
+    Form { verb: "agent", form: "agent revoke NAME", does: "take an agent's token away at once" },
 ];
 
 /// What was said is no command; `Display` is the one line that helps.
@@ -211,6 +224,7 @@ impl Command {
                 }
                 _ => Err(wrong("an input is named by its id".into())),
             },
+            "agent" => agent_token(rest).map_err(wrong),
             _ => Err(Misunderstood::NoSuchVerb),
         }
     }
@@ -247,6 +261,20 @@ pub(super) fn agent_name(word: &str) -> Result<AgentName, String> {
         return Err("it does not say which agent".into());
     }
     AgentName::new(word).map_err(|error| format!("'{}' is no agent's name: {error}", shown(word)))
+}
+
+/// `agent token` comes from the command line alone, which makes the token and sends its hash; nobody types that.
+fn agent_token(text: &str) -> Result<Command, String> {
+    let (verb, rest) = split_word(text);
+    let (agent, rest) = split_word(rest);
+    let is_hash = rest.len() == 64 && rest.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    match verb {
+        "revoke" if rest.is_empty() => Ok(Command::AgentRevoke { agent: agent_name(agent)? }),
+        "revoke" => Err(format!("'{}' is too much", shown(rest))),
+        "token" if is_hash => Ok(Command::AgentToken { agent: agent_name(agent)?, hash: rest.to_owned() }),
+        "token" => Err("a token is made on the gateway's machine, by `lazarus-gate agent token NAME`".into()),
+        _ => Err("it does not say what to do with which agent".into()),
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -309,6 +337,8 @@ mod tests {
         Code::parse(text).unwrap()
     }
 
+    const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
     fn by_code(text: &str) -> Target {
         Target::Code(code(text))
     }
@@ -346,6 +376,8 @@ mod tests {
             ("drill for", Command::Drill { mission: mission("for"), for_: DRILL_WAIT }),
             ("here 7k30x1", Command::Here { target: by_code("7K30X1") }),
             ("inbox retry 0199-ab", Command::RetryInput { id: "0199-ab".into() }),
+            ("/agent revoke ezra", Command::AgentRevoke { agent: agent("ezra") }),
+            (&format!("agent token ezra {HASH}"), Command::AgentToken { agent: agent("ezra"), hash: HASH.into() }),
         ] {
             assert_eq!(Command::parse(line, None).as_ref(), Ok(&expected), "{line}");
         }
@@ -378,10 +410,13 @@ mod tests {
     #[test]
     fn what_is_not_understood_gets_the_right_form() {
         for (line, expected) in [
-            ("", "say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox"),
+            (
+                "",
+                "say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox, agent",
+            ),
             (
                 "yes",
-                "there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox",
+                "there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox, agent",
             ),
             ("approve", "it does not say which request; the form is: approve CODE"),
             ("approve 7K30X1 now", "'now' is too much; the form is: approve CODE"),
@@ -405,6 +440,11 @@ mod tests {
             ("here", "it does not say which request; the form is: here CODE"),
             ("release now", "'now' is too much; the form is: release"),
             ("inbox", "an input is named by its id; the form is: inbox retry ID"),
+            ("agent ezra", "it does not say what to do with which agent; the form is: agent revoke NAME"),
+            (
+                "agent token ezra s3cret",
+                "a token is made on the gateway's machine, by `lazarus-gate agent token NAME`; the form is: agent revoke NAME",
+            ),
         ] {
             assert_eq!(Command::parse(line, None).unwrap_err().to_string(), expected, "{line}");
         }

@@ -58,6 +58,12 @@ impl Ambient {
         Code::from_random(u32::try_from(self.id_bits >> 96).unwrap_or_default())
     }
 
+    /// 256 bits that nobody can guess, other ones each time.
+    #[expect(clippy::disallowed_methods, reason = "a secret is drawn once, by the command that shows it")]
+    pub fn secret(&self) -> [u8; 32] {
+        rand::rng().random()
+    }
+
     /// The id of the command that this process sends: it sorts by time and is unique by its random
     /// end. One process sends one command, so it is made once; sent again, it is the same command.
     pub fn command_id(&self) -> String {

@@ -17,6 +17,7 @@ mod place;
 mod read;
 mod say;
 
+mod agent;
 mod approve;
 mod ask;
 mod backup;
@@ -113,6 +114,7 @@ enum Verb {
     Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
     Revoke(revoke::RevokeArgs),
+    Agent(agent::AgentArgs),
     Inbox(inbox::InboxArgs),
     Whoami(whoami::WhoamiArgs),
     Plan(plan::PlanArgs),
@@ -198,6 +200,10 @@ fn run(world: &World, cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Mission(mut args) => {
             args.before(&before);
             mission::run(world, &args)?.into()
+        }
+        Verb::Agent(mut args) => {
+            args.before(&before);
+            agent::run(world, &args)?.into()
         }
         Verb::Inbox(mut args) => {
             args.before(&before);

@@ -194,6 +194,12 @@ impl Cross<'_> {
             let message = format!("`units.{agent}`: no agent of the registry has this name{hint}");
             self.in_gate.error(&trail(&["units", agent.as_str()]), message);
         }
+        let beats = self.gate.agents.iter().flat_map(|agents| agents.heartbeats.keys());
+        for agent in beats.filter(|agent| !self.registry.fleet.contains_key(*agent)) {
+            let hint = suggest(agent.as_str(), fleet().collect::<Vec<_>>());
+            let message = format!("`agents.heartbeats.{agent}`: no agent of the registry has this name{hint}");
+            self.in_gate.error(&trail(&["agents", "heartbeats", agent.as_str()]), message);
+        }
         for (at, template) in self.gate.restart.iter().enumerate() {
             let super::gate::NameFilter::Names(names) = &template.agents else { continue };
             for name in names.iter().filter(|name| !self.registry.fleet.contains_key(name.as_str())) {

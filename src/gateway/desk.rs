@@ -43,6 +43,7 @@ impl Desk for GatewayDesk {
         let status = &self.0.status;
         Live {
             since: status.started_at,
+            agents: *self.0.agents_at.read().unwrap_or_else(std::sync::PoisonError::into_inner),
             sweep: status.sweep().map(|sweep| SweepView {
                 ended_at: sweep.begun.plus(sweep.took),
                 took: sweep.took,

@@ -141,11 +141,16 @@ pub(super) async fn obey(
     let gateway = entry.gateway();
     let person = entry.people().who(&said.speaker).cloned();
     let owner = is_owner(gateway, &said.speaker);
-    // The owner of the store may stop things without being anybody: that only takes away. A drill
-    // does nothing.
+    // The owner of the store may stop things without being anybody: that only takes away. A drill does
+    // nothing, and tokens stand in the store, which is theirs.
     let stops = matches!(
         command,
-        Command::Hold { .. } | Command::Revoke { .. } | Command::RetryInput { .. } | Command::Drill { .. }
+        Command::Hold { .. }
+            | Command::Revoke { .. }
+            | Command::RetryInput { .. }
+            | Command::Drill { .. }
+            | Command::AgentToken { .. }
+            | Command::AgentRevoke { .. }
     );
     let by = match (&person, owner && stops) {
         (Some(person), _) if person.approves.anything() || !is_for_all(&command) => person.id.to_string(),
@@ -167,6 +172,7 @@ pub(super) async fn obey(
 fn is_for_all(command: &Command) -> bool {
     match command {
         Command::Hold { .. } | Command::Release | Command::Revoke { .. } | Command::RetryInput { .. } => true,
+        Command::AgentToken { .. } | Command::AgentRevoke { .. } => true,
         Command::Approve { .. }
         | Command::Deny { .. }
         | Command::Substitute { .. }
@@ -207,6 +213,8 @@ impl Speech<'_> {
             Command::Drill { mission, for_ } => drill::start(tx, entry, self, mission, for_).await,
             Command::Here { target } => drill::here(tx, entry, self, &target).await,
             Command::RetryInput { id } => self.retry(tx, entry, &id).await,
+            Command::AgentToken { agent, hash } => self.agent_token(tx, entry, agent, &hash).await,
+            Command::AgentRevoke { agent } => self.agent_revoke(tx, entry, agent).await,
         }
     }
 
@@ -216,7 +224,7 @@ impl Speech<'_> {
     }
 
     /// A reply that is about no case; what it refuses is journaled, what it takes was by the alarm.
-    fn replied(&self, reply: &Reply, setting: &Setting, now: Timestamp) -> Heard {
+    pub(super) fn replied(&self, reply: &Reply, setting: &Setting, now: Timestamp) -> Heard {
         let text = reply.text(setting, now);
         match reply.kind() {
             AnswerKind::Taken => Heard::taken(text).and_plans(),

@@ -13,6 +13,7 @@
 //! One file a task; each has a `step` that tests call on a clock of their own, and a dull loop
 //! around it.
 
+mod agent_tokens;
 pub mod arrival;
 mod begin;
 mod bell;
@@ -21,6 +22,7 @@ mod conclude;
 mod copies;
 pub mod deliver;
 mod desk;
+pub mod door;
 mod drill;
 mod hear;
 mod heartbeat;
@@ -104,6 +106,10 @@ pub struct Gateway {
     /// The hold as the newest job saw it; for texts only, decisions read the store.
     hold_seen: RwLock<Option<Hold>>,
     waiting: inbox::Waiting,
+    /// The agents' signs of life.
+    pub heartbeats: door::Heartbeats,
+    /// Where the door for agents is open.
+    agents_at: RwLock<Option<std::net::SocketAddr>>,
     /// Whether what arrives may be worked off at once.
     gate: arrival::Gate,
     /// What is known of the bot and its chats.
@@ -163,6 +169,8 @@ impl Gateway {
             in_force: RwLock::new(Arc::new(InForce::new(parts.config, parts.has_manager))),
             hold_seen: RwLock::default(),
             waiting: inbox::Waiting::default(),
+            heartbeats: door::Heartbeats::default(),
+            agents_at: RwLock::default(),
             gate: arrival::Gate::default(),
             telegram: telegram::State::default(),
             folders: begin::Folders::new(),

@@ -11,7 +11,7 @@ use crate::store::{self, StoreError};
 
 /// How often it runs.
 const PERIOD: Duration = Duration::from_secs(600);
-/// How long sent notes are kept; cards stay with their requests.
+/// How long sent notes are kept, and what agents were answered; cards stay with their requests.
 const NOTES_KEPT: Duration = Duration::from_secs(7 * 86_400);
 
 /// Deletes everything that is due; tells how many rows and folders.
@@ -30,10 +30,11 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<u64, StoreError> {
                     let codes = store::requests::purge_codes(tx, before.1, slice).await?;
                     let drills = store::drills::purge(tx, before.1, slice).await?;
                     let tokens = store::tokens::purge(tx, before.1, slice).await?;
+                    let answers = store::door::purge(tx, before.2, slice).await?;
                     let notes = store::messages::purge(tx, before.2, slice).await?;
                     let previews = store::missions::purge_previews(tx, before.1, slice).await?;
                     let pages = store::messages::purge_pages(tx, before.2, slice).await?;
-                    Ok(inputs + codes + drills + tokens + notes + previews + pages)
+                    Ok(inputs + codes + drills + tokens + answers + notes + previews + pages)
                 })
             })
             .await?;

@@ -11,8 +11,8 @@ use super::desk::GatewayDesk;
 use super::heartbeat::{Heartbeat, Watchdog};
 use super::sweep::Sweeping;
 use super::{
-    Bells, Gateway, MachineClock, Parts, SteadyClock, deliver, inbox, mission, plan, reload, retention, revive, speak,
-    start, telegram,
+    Bells, Gateway, MachineClock, Parts, SteadyClock, deliver, door, inbox, mission, plan, reload, retention, revive,
+    speak, start, telegram,
 };
 use crate::approval::Channel;
 use crate::channel::Terminal;
@@ -119,6 +119,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     recover(&gateway).await?;
     let rows = start::remember(&gateway).await?;
     telegram::remember(&gateway).await?;
+    door::remember(&gateway).await?;
     if let Some(file) = &gate.store.import_state {
         start::import_state(&gateway, file).await?;
     }
@@ -153,6 +154,9 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             tasks.spawn(deliver::run(Arc::clone(&gateway), Arc::new(options.output.clone()), Channel::Terminal));
             if gate.channels.telegram.enabled {
                 tasks.spawn(telegram::run(Arc::clone(&gateway)));
+            }
+            if let Some(agents) = gate.agents.clone() {
+                tasks.spawn(door::run(Arc::clone(&gateway), agents));
             }
             if let Some(watchdog) = Watchdog::of_systemd() {
                 let gateway = Arc::clone(&gateway);

@@ -44,7 +44,7 @@ impl Sweeping {
         for (agent, seen) in seen {
             let Some(member) = in_force.member(&agent) else { continue };
             let looked = seen.begun;
-            let health = verify::signals(seen, member.provider).health();
+            let health = verify::signals(gateway, &agent, seen, member.provider).health();
             gateway.watches.observe(&agent, health, looked.min(now), begun.min(now), interval);
         }
         let gone = gateway.watches.forget(|agent| in_force.member(agent).is_some());
@@ -113,6 +113,10 @@ impl Sweeping {
         let mut silent: std::collections::BTreeMap<String, u32> = Default::default();
         for (agent, watch) in gateway.watches.all() {
             let Some(member) = in_force.member(&agent) else { continue };
+            // Whoever says that it is busy is expected not to answer.
+            if gateway.heartbeats.busy(&agent, state.begun).is_some() {
+                continue;
+            }
             let too_long = watch.unknown_since.is_some_and(|since| state.begun.since(since) >= member.timeout);
             if let (Health::Unknown(why), true) = (&watch.health, too_long) {
                 *silent.entry(why.clone()).or_default() += 1;

@@ -27,15 +27,24 @@ pub async fn look(gateway: &Arc<Gateway>, agent: &AgentName, deadline: Duration)
     let seen = gateway.sweeper.probe_one(&member.target, deadline).await;
     // Set back meanwhile, the clock must not have looks ahead of it.
     let begun = seen.begun.min(gateway.clock.now());
-    let signals = signals(seen, member.provider);
+    let signals = signals(gateway, agent, seen, member.provider);
     let health = signals.health();
     let interval = in_force.config.gate.schedule.interval;
     gateway.watches.observe(agent, health.clone(), begun, begun, interval);
     Look { begun, health, invocation: signals.invocation }
 }
 
-/// What a probe brought, in the core's words.
-pub fn signals(seen: probe::Signals, provider: Option<ProviderSignal>) -> Signals {
+/// What a probe brought, and the agent's own heartbeat, in the core's words.
+pub fn signals(
+    gateway: &Gateway,
+    agent: &AgentName,
+    seen: probe::Signals,
+    provider: Option<ProviderSignal>,
+) -> Signals {
+    let in_force = gateway.in_force();
+    let now = gateway.clock.now();
+    let rule = in_force.config.gate.agents.as_ref().and_then(|agents| agents.heartbeats.get(agent));
+    let busy = rule.and_then(|_| gateway.heartbeats.busy(agent, now));
     let invocation = match &seen.service {
         Some(UnitAnswer::Known { invocation_id, .. }) => invocation_id.clone(),
         Some(UnitAnswer::NoAnswer { .. }) | None => None,
@@ -43,6 +52,8 @@ pub fn signals(seen: probe::Signals, provider: Option<ProviderSignal>) -> Signal
     Signals {
         gateway: seen.gateway.map(|answer| match answer {
             GatewayAnswer::Answered { .. } => Signal::Good,
+            // Inside one long operation it need not answer; that its unit is gone counts all the same.
+            GatewayAnswer::Unreachable { .. } if busy.is_some() => Signal::NoAnswer("it says that it is busy".into()),
             GatewayAnswer::Unreachable { why } => Signal::Bad(why.to_string()),
             GatewayAnswer::NoAnswer { why } => Signal::NoAnswer(format!("the gateway could not be asked: {why}")),
         }),
@@ -56,6 +67,7 @@ pub fn signals(seen: probe::Signals, provider: Option<ProviderSignal>) -> Signal
             }
             (_, UnitAnswer::NoAnswer { why }) => Signal::NoAnswer(format!("the unit could not be asked: {why}")),
         }),
+        heartbeat: rule.map(|rule| gateway.heartbeats.signal(agent, rule, now, gateway.clock.elapsed())),
         provider,
         invocation,
     }

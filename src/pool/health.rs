@@ -13,6 +13,9 @@ pub struct Signals {
     pub gateway: Option<Signal>,
     /// The service manager's word on the unit.
     pub service: Option<Signal>,
+    /// The agent's own heartbeat.
+    #[serde(default)]
+    pub heartbeat: Option<Signal>,
     /// The model provider, as the registry's matrix has it.
     pub provider: Option<ProviderSignal>,
     /// The unit's incarnation (systemd's InvocationID), where there is one.
@@ -79,8 +82,11 @@ impl Signals {
     pub fn health(&self) -> Health {
         let mut reasons = Vec::new();
         let mut unanswered = None;
-        for (signal, reason) in [(&self.gateway, Reason::GatewayUnreachable), (&self.service, Reason::ServiceInactive)]
-        {
+        for (signal, reason) in [
+            (&self.gateway, Reason::GatewayUnreachable),
+            (&self.service, Reason::ServiceInactive),
+            (&self.heartbeat, Reason::HeartbeatLost),
+        ] {
             match signal {
                 Some(Signal::Bad(_)) => reasons.push(reason),
                 Some(Signal::NoAnswer(why)) => unanswered = unanswered.or(Some(why.clone())),
@@ -96,7 +102,9 @@ impl Signals {
             (false, _) => Health::Unhealthy(reasons),
             (true, Some(why)) => Health::Unknown(why),
             // A provider that is fine is no sign of life by itself.
-            (true, None) if self.gateway.is_none() && self.service.is_none() => Health::Unobservable,
+            (true, None) if self.gateway.is_none() && self.service.is_none() && self.heartbeat.is_none() => {
+                Health::Unobservable
+            }
             (true, None) => Health::Healthy,
         }
     }
@@ -129,7 +137,21 @@ mod tests {
                 Health::Unhealthy(vec![Reason::GatewayUnreachable, Reason::ServiceInactive, Reason::PrimaryDead]),
             ),
         ] {
-            let signals = Signals { gateway: gateway.clone(), service: service.clone(), provider, invocation: None };
+            let (gateway, service) = (gateway.clone(), service.clone());
+            let signals = Signals { gateway, service, provider, ..Signals::default() };
+            assert_eq!(signals.health(), expected, "{signals:?}");
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_is_a_signal_like_the_others() {
+        for (gateway, heartbeat, expected) in [
+            (None, Signal::Good, Health::Healthy),
+            (None, Signal::Bad("no heartbeat".into()), Health::Unhealthy(vec![Reason::HeartbeatLost])),
+            (None, Signal::NoAnswer("none yet".into()), Health::Unknown("none yet".into())),
+            (Some(Signal::Bad("refused".into())), Signal::Good, Health::Unhealthy(vec![Reason::GatewayUnreachable])),
+        ] {
+            let signals = Signals { gateway, heartbeat: Some(heartbeat), ..Signals::default() };
             assert_eq!(signals.health(), expected, "{signals:?}");
         }
     }

@@ -14,6 +14,8 @@ pub enum Reason {
     PrimaryDead,
     /// Its primary provider is marked degraded.
     PrimaryDegraded,
+    /// No heartbeat has come for too long, or its progress stands still.
+    HeartbeatLost,
     /// A word that some other version wrote; kept as it is.
     Other(String),
 }
@@ -26,6 +28,7 @@ impl Reason {
             Reason::ServiceInactive => "service_inactive",
             Reason::PrimaryDead => "primary_dead",
             Reason::PrimaryDegraded => "primary_degraded",
+            Reason::HeartbeatLost => "heartbeat_lost",
             Reason::Other(word) => word,
         }
     }
@@ -36,7 +39,7 @@ impl Reason {
     pub fn is_the_providers(&self) -> bool {
         match self {
             Reason::PrimaryDead | Reason::PrimaryDegraded => true,
-            Reason::GatewayUnreachable | Reason::ServiceInactive | Reason::Other(_) => false,
+            Reason::GatewayUnreachable | Reason::ServiceInactive | Reason::HeartbeatLost | Reason::Other(_) => false,
         }
     }
 }
@@ -48,6 +51,7 @@ impl From<String> for Reason {
             "service_inactive" => Reason::ServiceInactive,
             "primary_dead" => Reason::PrimaryDead,
             "primary_degraded" => Reason::PrimaryDegraded,
+            "heartbeat_lost" => Reason::HeartbeatLost,
             _ => Reason::Other(word),
         }
     }

@@ -30,6 +30,7 @@ mod writer;
 pub mod agents;
 pub mod cases;
 pub mod documents;
+pub mod door;
 pub mod drills;
 pub mod epochs;
 pub mod executions;

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "telegram", include_str!("migrations/sqlite/0002_telegram.sql")),
     (3, "missions", include_str!("migrations/sqlite/0003_missions.sql")),
     (4, "drills", include_str!("migrations/sqlite/0004_drills.sql")),
+    (5, "agents", include_str!("migrations/sqlite/0005_agents.sql")),
     (6, "bus commands", include_str!("migrations/sqlite/0006_bus_commands.sql")),
 ];
 

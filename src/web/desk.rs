@@ -115,6 +115,8 @@ pub struct Live {
     pub sweep: Option<SweepView>,
     /// Alarms in force, the oldest first.
     pub alarms: Vec<AlarmView>,
+    /// Where agents come in; none: that door is shut.
+    pub agents: Option<std::net::SocketAddr>,
     /// Its tasks, by name.
     pub tasks: Vec<TaskView>,
 }

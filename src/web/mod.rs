@@ -8,6 +8,7 @@
 //! Each command carries an id made by the client. If the connection is cut, the [`Client`] comes back
 //! and asks for the answer by that id; sending it again changes nothing.
 
+pub mod agents;
 mod bus;
 mod client;
 mod desk;

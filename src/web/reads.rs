@@ -13,7 +13,7 @@ use crate::incident::{Execution, Incident};
 use crate::pool::{AgentName, Timestamp};
 use crate::store::agents::{self, Health};
 use crate::store::journal::{self, Filter, Head, Verified};
-use crate::store::{Read, Reader, StoreError, drills, executions, inbox, incidents, messages, requests};
+use crate::store::{Read, Reader, StoreError, door, drills, executions, inbox, incidents, messages, requests};
 use crate::wording::{self, CardFacts, DrillCopy, IncidentView, LiveExecution, PendingView, Setting, StatusView};
 
 /// Inputs that are listed at most: beyond, "many" is all that matters.
@@ -70,6 +70,36 @@ pub fn whoami(uid: u32, person: Option<&PersonId>) -> Shown {
         None => format!("You are nobody here. {}", wording::stranger(&Speaker::LocalUser(uid))),
     };
     Shown::new(text, &serde_json::json!({ "uid": uid, "person": person }))
+}
+
+/// Where the door for agents listens, and who has a token for it.
+///
+/// # Errors
+/// As of the store.
+pub async fn agents(
+    reader: &Reader,
+    listen: Option<std::net::SocketAddr>,
+    setting: &Setting,
+    now: Timestamp,
+) -> Result<Shown, StoreError> {
+    let tokens = door::tokens(&mut reader.read().await?).await?;
+    let mut text = match listen {
+        Some(listen) => format!("The door for agents is at http://{listen}/."),
+        None => "The door for agents is shut; `agents.listen` in lazarus-gate.yaml opens it.".to_owned(),
+    };
+    for token in &tokens {
+        let (agent, by) = (&token.agent, wording::harmless(&token.issued_by, 64));
+        text.push_str(&format!("\n{agent}: token issued {} by {by}", setting.time(token.issued_at, now)));
+    }
+    if tokens.is_empty() {
+        text.push_str("\nNo agent has a token.");
+    }
+    let agents: Vec<_> = tokens
+        .into_iter()
+        .map(|one| serde_json::json!({ "agent": one.agent, "issued_at": one.issued_at, "issued_by": one.issued_by }))
+        .collect();
+    let listen = listen.map(|listen| listen.to_string());
+    Ok(Shown::new(text, &serde_json::json!({ "listen": listen, "agents": agents })))
 }
 
 /// The answer to the input `id`: none if there is no such input, some none if it waits.
@@ -217,7 +247,7 @@ pub async fn status(
     view.executions.sort_by(|one, other| one.agent.cmp(&other.agent));
     view.messages_due = messages::count_due(&mut db).await?;
     view.set_aside = inbox::set_aside(&mut db, INPUTS_MAX).await?.into_iter().map(|row| InputId(row.id)).collect();
-    if let Some(Live { since, sweep, alarms, tasks }) = live {
+    if let Some(Live { since, sweep, alarms, tasks, agents: _ }) = live {
         view = StatusView { daemon_since: Some(since), sweep, alarms, tasks, ..view };
     }
     Ok(Shown::new(wording::status_text(&view, setting, now), &view))

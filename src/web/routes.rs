@@ -152,6 +152,7 @@ pub(super) fn router<D: Desk>(desk: Arc<D>, limits: &Limits) -> Router {
         .route("/v1/status", get(status::<D>))
         .route("/v1/history", get(history::<D>))
         .route("/v1/explain/{agent}", get(explain::<D>))
+        .route("/v1/agents", get(agents::<D>))
         .route("/v1/inbox/set-aside", get(set_aside::<D>))
         .route("/v1/journal/verify", get(verify::<D>))
         .route("/v1/metrics", get(metrics::<D>))
@@ -263,6 +264,11 @@ async fn explain<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>, Pa
     let agent =
         AgentName::new(agent).map_err(|error| problem(StatusCode::BAD_REQUEST, "wrong_form", error.to_string()))?;
     shown(desk.explain(&agent).await)
+}
+
+async fn agents<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>) -> Answered {
+    let desk = reading(&at, peer)?;
+    shown(reads::agents(desk.reader(), desk.live().agents, &desk.setting(), desk.now()).await.map(Some))
 }
 
 async fn set_aside<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>) -> Answered {

@@ -118,6 +118,13 @@ pub enum Alarm {
         /// Why.
         why: String,
     },
+    /// The door for agents cannot be opened.
+    AgentsShut {
+        /// At which address.
+        at: String,
+        /// Why.
+        why: String,
+    },
     /// A new configuration is in force.
     NewConfig {
         /// What changed.
@@ -165,6 +172,7 @@ impl Alarm {
             Self::ChannelStopped { .. } => "channel_stopped",
             Self::ChatLost { .. } => "chat_lost",
             Self::ChatMoved { .. } => "chat_moved",
+            Self::AgentsShut { .. } => "agents_shut",
             Self::NewConfig { .. } => "new_config",
             Self::DaemonStarted { .. } => "daemon_started",
             Self::StorePressure { .. } => "store_pressure",
@@ -187,6 +195,7 @@ impl Alarm {
             | Self::ChannelDown { .. }
             | Self::ChannelStopped { .. }
             | Self::ChatLost { .. }
+            | Self::AgentsShut { .. }
             | Self::StorePressure { .. }
             | Self::BrokenPromise { .. } => Urgency::Alarm,
             Self::ChatMoved { .. } | Self::PersonRevoked { .. } | Self::Held { .. } | Self::Released { .. } => {
@@ -285,6 +294,10 @@ impl Alarm {
             Self::ChatMoved { chat, to } => (
                 format!("the Telegram group {} has become a supergroup with the id {to}", short(chat)),
                 "it is written to there from now on; put the new id into the configuration, too.".into(),
+            ),
+            Self::AgentsShut { at, why } => (
+                format!("the door for agents at {} cannot be opened: {}", short(at), long(why)),
+                "agents cannot come in until it is; it is tried again and again. Everything else goes on.".into(),
             ),
             Self::NewConfig { changes } => (
                 format!("a new configuration is in force: {}", changed(changes)),

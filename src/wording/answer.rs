@@ -243,6 +243,35 @@ pub enum Reply {
         /// Who.
         person: PersonId,
     },
+    /// The agent has a token.
+    TokenIssued {
+        /// Which agent.
+        agent: AgentName,
+        /// It had one before, which counts no more.
+        again: bool,
+    },
+    /// It has none any more.
+    TokenRevoked {
+        /// Which agent.
+        agent: AgentName,
+    },
+    /// It had none.
+    NoToken {
+        /// Which agent.
+        agent: AgentName,
+    },
+    /// Nobody gets a token under this name.
+    NameTaken {
+        /// Which name.
+        agent: AgentName,
+        /// Whose it is.
+        by: String,
+    },
+    /// Only who approves every mission hands out tokens.
+    NotForAll {
+        /// Who.
+        person: PersonId,
+    },
     /// It could not be worked off.
     SetAside {
         /// The input.
@@ -260,12 +289,18 @@ impl Reply {
             | Self::NotHeld
             | Self::Revoked { .. }
             | Self::RevokedAlready { .. }
-            | Self::Retried { .. } => AnswerKind::Taken,
+            | Self::Retried { .. }
+            | Self::TokenIssued { .. }
+            | Self::TokenRevoked { .. } => AnswerKind::Taken,
             Self::NoSuchRequest { .. }
             | Self::NoSuchAgent { .. }
             | Self::NoSuchPerson { .. }
-            | Self::NoSuchInput { .. } => AnswerKind::NotFound,
-            Self::Superseded { .. } | Self::ApprovesNothing { .. } => AnswerKind::Refused,
+            | Self::NoSuchInput { .. }
+            | Self::NoToken { .. } => AnswerKind::NotFound,
+            Self::Superseded { .. }
+            | Self::ApprovesNothing { .. }
+            | Self::NameTaken { .. }
+            | Self::NotForAll { .. } => AnswerKind::Refused,
             Self::SetAside { .. } => AnswerKind::SetAside,
         }
     }
@@ -319,6 +354,27 @@ impl Reply {
             }
             Self::ApprovesNothing { person } => format!(
                 "refused: {person} approves no mission, and that is needed here. `approves` in `people` says who does."
+            ),
+            Self::TokenIssued { agent, again: false } => {
+                format!("issued: whoever has this token acts as {agent} at the door for agents.")
+            }
+            Self::TokenIssued { agent, again: true } => format!(
+                "issued: whoever has this token acts as {agent} at the door for agents; the one before counts no more."
+            ),
+            Self::TokenRevoked { agent } => {
+                format!("revoked: nobody acts as {agent} at the door for agents, until it is given a new token.")
+            }
+            Self::NoToken { agent } => {
+                format!("refused: {agent} has no token. `lazarus-gate agent list` shows who has one.")
+            }
+            Self::NameTaken { agent, by } => format!(
+                "refused: on the mission bus {agent} is {}; a token under that name would act as them. Choose another \
+                 name for the agent.",
+                harmless(by, SHORT_MAX)
+            ),
+            Self::NotForAll { person } => format!(
+                "refused: an agent's token acts in all missions that the agent takes part in, and {person} does not \
+                 approve all; it takes a person with `approves: '*'`, or the user that the gateway runs as."
             ),
             Self::SetAside { id } => format!(
                 "could not be worked off three times, so it was set aside and nothing was done. Whoever runs this \

@@ -7,7 +7,7 @@ use crate::mission::BUS_FORMS;
 /// What can be said, and how.
 pub fn help() -> String {
     let line = |form: &Form| format!("/{} – {}", form.form, form.does);
-    let in_chats = |form: &&Form| !matches!(form.verb, "revoke" | "inbox");
+    let in_chats = |form: &&Form| !matches!(form.verb, "revoke" | "inbox" | "agent");
     let mut lines = vec!["Press a button under a request, reply to it, or say:".to_owned()];
     lines.extend(FORMS.iter().filter(in_chats).map(line));
     lines.push("On missions:".to_owned());

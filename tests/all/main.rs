@@ -8,6 +8,7 @@ mod bot_api;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod documents;
+mod door;
 mod plan;
 mod shim;
 mod stories;

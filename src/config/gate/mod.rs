@@ -4,6 +4,7 @@
 //! and lets the default stand in, so that one pass finds them all. A gate that was read with an
 //! error noted is never used.
 
+mod agents;
 mod channels;
 mod command;
 mod files;
@@ -23,6 +24,7 @@ use serde_json::Value;
 
 use crate::pool::{AgentName, LocalHosts, UnitTemplate};
 
+pub use agents::{Agents, HeartbeatRule};
 pub use channels::{Audience, Channels, Nostr, NostrStyle, Terminal};
 pub use command::{NameFilter, Placeholder, RestartTemplate, SubstituteCommand, SystemctlRestart};
 pub use files::{Files, Store};
@@ -76,6 +78,8 @@ pub struct Gate {
     pub people: Vec<Person>,
     /// Where people are asked and told.
     pub channels: Channels,
+    /// The door for agents; none: it stays shut.
+    pub agents: Option<Agents>,
     /// How long what is done with is kept.
     pub retention: Retention,
     /// What the daemon writes about itself.
@@ -105,6 +109,7 @@ impl Gate {
             substitute: SubstituteCommand::read(&mut root),
             people: people::read(root.section("people"), users),
             channels: Channels::read(root.section("channels"), folder),
+            agents: Agents::read(&mut root),
             retention: Retention::read(root.section("retention")),
             log: Log::read(root.section("log")),
             observe: root.flag("observe", false),

@@ -22,6 +22,27 @@ fn defaults_are_those_of_the_documents() {
 }
 
 #[test]
+fn the_door_for_agents_is_shut_unless_it_is_asked_for() {
+    assert_eq!(Folder::new().config().gate.agents, None);
+    let open = Folder::gate(&format!(
+        "agents: {{listen: '127.0.0.1:8750', heartbeats: {{ada: {{within: 90s, stalled_after: 10m}}}}}}\n{PEOPLE}"
+    ));
+    assert_eq!(open.problems(), "");
+    let agents = open.config().gate.agents.clone().unwrap();
+    assert_eq!((agents.listen.to_string().as_str(), agents.rate, agents.connections), ("127.0.0.1:8750", 50, 256));
+    let rule = agents.heartbeats.values().next().unwrap();
+    assert_eq!((rule.within, rule.busy_at_most), (Duration::from_secs(90), Duration::from_secs(3600)));
+    assert_eq!(rule.stalled_after, Some(Duration::from_secs(600)));
+    check("agents: {listen: '0.0.0.0:8750'}", &["can be reached from other machines, and tokens would travel"]);
+    check("agents: {listen: '0.0.0.0:8750', expose: true}", &["whoever can read the traffic can act as any agent"]);
+    check("agents: {listen: '[::1]:0'}", &[]);
+    check("agents: {listen: localhost}", &["is no address; write an address with a port"]);
+    check("agents: {rate: 5}", &["`agents.listen`: is missing"]);
+    check("agents: {listen: '127.0.0.1:1', heartbeats: {adda: {within: 1m}}}", &["no agent of the registry has this"]);
+    check("agents: {listen: '127.0.0.1:1', heartbeats: {ada: {}}}", &["`agents.heartbeats.ada.within`: is missing"]);
+}
+
+#[test]
 fn everything_that_can_be_said_is_understood() {
     let folder = Folder::gate(
         "store: {path: var/gate.db}

@@ -188,7 +188,8 @@ pub(super) async fn act_in(
     Ok(done)
 }
 
-async fn attempt(
+/// As [`act`], without a word of a refusal in the journal: for callers who write down some only.
+pub async fn attempt(
     tx: &mut Tx,
     entry: &Entry,
     who: Acting<'_>,

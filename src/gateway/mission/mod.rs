@@ -19,7 +19,7 @@ mod import;
 mod understand;
 mod who;
 
-pub use act::{Act, Acting, Done, act, limits, named, small_state};
+pub use act::{Act, Acting, Done, act, attempt, limits, named, small_state};
 pub use card::put;
 pub use command::{Obeyed, Shows, Speaking, note, obey};
 pub use import::{import, read as read_mission};

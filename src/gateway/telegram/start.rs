@@ -123,7 +123,7 @@ async fn offer_commands(api: &Api, gateway: &Gateway, config: &Telegram) {
     let all: Vec<BotCommand> = QUESTIONS
         .iter()
         .chain(FORMS)
-        .filter(|form| !matches!(form.verb, "revoke" | "inbox"))
+        .filter(|form| !matches!(form.verb, "revoke" | "inbox" | "agent"))
         .map(|form| (form.verb, form.form, form.does))
         .chain(BUS_FORMS.iter().map(|form| (form.verb, form.form, form.does)))
         .map(|(verb, form, does)| {

@@ -5,8 +5,8 @@ use super::standing::{self, Standing};
 use super::verify;
 use super::{Decided, EventRow, HandoffRow, MissionPhase, MissionRow, ParticipantRow, event_columns, handoff_columns};
 use crate::mission::{
-    Capability, EventKind, HandoffRef, MissionError, MissionEvent, MissionParticipant, MissionRole, Participants,
-    Permissions, ResumePacket,
+    Capability, Claim, EventKind, HandoffRef, MissionError, MissionEvent, MissionParticipant, MissionRole,
+    Participants, Permissions, ResumePacket,
 };
 use crate::pool::{AgentName, MissionName, Timestamp};
 
@@ -110,6 +110,48 @@ pub async fn events(
         .bind(mission.as_str().to_owned())
         .bind(before.unwrap_or(i64::MAX))
         .bind(i64::from(limit));
+    row::all(db, select).await
+}
+
+/// The oldest events after the number `after`, oldest first, for `reader`, who must be allowed to read.
+pub async fn page_after(
+    db: &mut impl Reads,
+    mission: &MissionName,
+    reader: &AgentName,
+    after: i64,
+    limit: u32,
+) -> Result<Decided<Vec<EventRow>>, StoreError> {
+    if let Err(refused) = readable(db, mission, reader).await? {
+        return Ok(Err(refused));
+    }
+    let select = sql(concat!(event_columns!(), "WHERE mission = $1 AND seq > $2 ORDER BY seq LIMIT $3"))
+        .bind(mission.as_str().to_owned())
+        .bind(after)
+        .bind(i64::from(limit));
+    Ok(Ok(row::all(db, select).await?))
+}
+
+/// The epoch under which a write of `name` would count, or why it would not; nothing is written.
+pub async fn admit(
+    db: &mut impl Reads,
+    mission: &MissionName,
+    name: &AgentName,
+    claim: Option<&Claim>,
+) -> Result<Decided<i64>, StoreError> {
+    match Standing::load(db, mission, name).await? {
+        Ok(standing) => standing.admit(db, mission, claim).await,
+        Err(refused) => Ok(Err(refused)),
+    }
+}
+
+/// The handoffs that wait for the answer of `recipient`, in all missions, the oldest first; `limit` at most.
+pub async fn offers_to(db: &mut impl Reads, recipient: &AgentName, limit: u32) -> Result<Vec<HandoffRow>, StoreError> {
+    let select = sql(concat!(
+        handoff_columns!(),
+        "WHERE state = 'offered' AND recipient = $1 ORDER BY offered_at, mission, id LIMIT $2"
+    ))
+    .bind(recipient.as_str().to_owned())
+    .bind(i64::from(limit));
     row::all(db, select).await
 }
 

@@ -150,8 +150,14 @@ pub(super) fn replies() -> Vec<Reply> {
         Reply::NoSuchInput { id: "0199-ab".into() },
         Reply::ApprovesNothing { person: kim() },
         Reply::SetAside { id: "0199-ab".into() },
+        Reply::TokenIssued { agent: agent("ezra"), again: false },
+        Reply::TokenIssued { agent: agent("ezra"), again: true },
+        Reply::TokenRevoked { agent: agent("ezra") },
+        Reply::NoToken { agent: agent("ezra") },
+        Reply::NameTaken { agent: agent("ezra"), by: "kim".into() },
+        Reply::NotForAll { person: kim() },
     ];
-    covers(&all, 14, |reply| match reply {
+    covers(&all, 19, |reply| match reply {
         Reply::Held { .. } => 0,
         Reply::HeldAlready => 1,
         Reply::Released { .. } => 2,
@@ -166,6 +172,11 @@ pub(super) fn replies() -> Vec<Reply> {
         Reply::NoSuchInput { .. } => 11,
         Reply::ApprovesNothing { .. } => 12,
         Reply::SetAside { .. } => 13,
+        Reply::TokenIssued { .. } => 14,
+        Reply::TokenRevoked { .. } => 15,
+        Reply::NoToken { .. } => 16,
+        Reply::NameTaken { .. } => 17,
+        Reply::NotForAll { .. } => 18,
     });
     all
 }
@@ -223,6 +234,12 @@ fn what_the_gateway_answers_to_the_rest() {
     NotFound: refused: no input 0199-ab was set aside. `status` lists those there are.
     Refused: refused: kim approves no mission, and that is needed here. `approves` in `people` says who does.
     SetAside: could not be worked off three times, so it was set aside and nothing was done. Whoever runs this gateway is told, and can say `inbox retry 0199-ab`.
+    Taken: issued: whoever has this token acts as ezra at the door for agents.
+    Taken: issued: whoever has this token acts as ezra at the door for agents; the one before counts no more.
+    Taken: revoked: nobody acts as ezra at the door for agents, until it is given a new token.
+    NotFound: refused: ezra has no token. `lazarus-gate agent list` shows who has one.
+    Refused: refused: on the mission bus ezra is kim; a token under that name would act as them. Choose another name for the agent.
+    Refused: refused: an agent's token acts in all missions that the agent takes part in, and kim does not approve all; it takes a person with `approves: '*'`, or the user that the gateway runs as.
     ");
 }
 
@@ -246,8 +263,8 @@ fn strangers_and_what_is_no_command() {
     refused: you are not in `people` (local user 1001), so your word does not count. Whoever runs this gateway can add `local_user: 1001` to a person there.
     refused: you are not in `people` (Telegram user 123456789), so your word does not count. Whoever runs this gateway can add `telegram: 123456789` to a person there.
     refused: you are not in `people` (Nostr key ab12), so your word does not count. Whoever runs this gateway can add `nostr: [ab12]` to a person there.
-    not understood: say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox.
-    not understood: there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox; or on missions: missions, mission, newmission, join, publish, checkpoint, handoff, post, cancel, accept, decline, resume, log, isolation.
+    not understood: say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox, agent.
+    not understood: there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox, agent; or on missions: missions, mission, newmission, join, publish, checkpoint, handoff, post, cancel, accept, decline, resume, log, isolation.
     not understood: '[31mx' is no code: a code has 6 letters and digits, like 7K3QXM; the form is: approve CODE.
     ");
 }

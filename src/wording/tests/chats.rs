@@ -339,6 +339,12 @@ fn answers_to_taps_fit_and_say_the_most_important_first() {
     refused: no input 0199-ab was set aside. `status` lists those there are.
     refused: kim approves no mission, and that is needed here. `approves` in `people` says who does.
     could not be worked off three times, so it was set aside and nothing was done. Whoever runs this gateway is told, and can say `inbox retry 0199-ab`.
+    issued: whoever has this token acts as ezra at the door for agents.
+    issued: whoever has this token acts as ezra at the door for agents; the one before counts no more.
+    revoked: nobody acts as ezra at the door for agents, until it is given a new token.
+    refused: ezra has no token. `lazarus-gate agent list` shows who has one.
+    refused: on the mission bus ezra is kim; a token under that name would act as them. Choose another name for the agent.
+    refused: an agent's token acts in all missions that the agent takes part in, and kim does not approve all; it takes a person with `approves: '*'`, or the user that the gateway runs as.
     refused: you are not in `people` (Telegram user 1001), so your word does not count. Whoever runs this gateway can add `telegram: 1001` to a person there.
     This button is not known here: it is too old, or belongs to another chat. /pending shows what waits.
     "#);
