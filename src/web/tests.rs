@@ -242,8 +242,8 @@ async fn what_is_asked_for_in_vain() {
         ("POST", "/v1/commands", r#"{"id": "short", "line": "release"}"#, 400),
         ("POST", "/v1/commands", r#"{"id": "tg:000000001", "line": "release"}"#, 400),
         ("POST", "/v1/commands", r#"{"id": "0199-aaaa", "line": "release", "uid": 0}"#, 400),
-        ("POST", "/v1/commands", &format!(r#"{{"id": "0199-aaaa", "line": "{}"}}"#, "x".repeat(5000)), 400),
-        ("POST", "/v1/commands", &"x".repeat(70_000), 413),
+        ("POST", "/v1/commands", &format!(r#"{{"id": "0199-aaaa", "line": "{}"}}"#, "x".repeat(40_000)), 400),
+        ("POST", "/v1/commands", &"x".repeat(18 << 20), 413),
     ] {
         let (got, said) = world.as_uid(KIM, method, address, body).await;
         assert_eq!(got, status, "{method} {address}: {said}");

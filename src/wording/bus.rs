@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use super::Setting;
 use super::mission::event_line;
 use super::plain::{REASON_MAX, SHORT_MAX, harmless, list};
@@ -137,4 +139,41 @@ pub fn verified(mission: &MissionName, events: i64, hash: &str) -> String {
 /// A stream has an event that is not as it was written.
 pub fn broken(mission: &MissionName, seq: i64, why: &str) -> String {
     format!("{mission}: event {seq} is not as it was written: {}", harmless(why, REASON_MAX))
+}
+
+/// An entry of the journal about a mission, in words; None for what is none, or of a newer version.
+pub(super) fn bus_happened(kind: &str, body: &Value) -> Option<String> {
+    let field = |name: &str| body.get(name).and_then(Value::as_str).map(|text| harmless(text, REASON_MAX));
+    let mission = field("mission")?;
+    let by = field("by").map(|by| format!(" (by {by})")).unwrap_or_default();
+    let handoff = || Some((field("handoff")?, field("part")?, field("recipient")?));
+    Some(match kind {
+        "mission.created" => format!("the mission '{mission}' was made{by}"),
+        "mission.joined" => {
+            format!("{} takes part in the mission '{mission}' as {}{by}", field("participant")?, field("role")?)
+        }
+        "mission.isolation" => format!("the mission '{mission}' has the isolation profile {}{by}", field("profile")?),
+        "mission.imported" => {
+            let events = body.get("events").and_then(Value::as_i64).unwrap_or_default();
+            format!("the mission '{mission}' was imported, with {events} events{by}")
+        }
+        "mission.handoff_offered" => {
+            let (id, part, recipient) = handoff()?;
+            format!("handoff {id} in '{mission}': the part of {part} is offered to {recipient}{by}")
+        }
+        "mission.handoff_accepted" => {
+            let (id, part, recipient) = handoff()?;
+            format!("handoff {id} in '{mission}': ACCEPTED, {recipient} has the part of {part}{by}")
+        }
+        "mission.handoff_declined" => {
+            let (id, _, _) = handoff()?;
+            format!("handoff {id} in '{mission}': DECLINED, {}{by}", field("reason").unwrap_or_default())
+        }
+        "mission.handoff_expired" => {
+            let (id, _, recipient) = handoff()?;
+            format!("handoff {id} in '{mission}': EXPIRED, {recipient} did not answer")
+        }
+        "mission.refused" => format!("refused in the mission '{mission}' ({}): {}", field("doing")?, field("why")?),
+        _ => return None,
+    })
 }

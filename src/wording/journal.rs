@@ -1,5 +1,6 @@
 use serde_json::Value;
 
+use super::bus::bus_happened;
 use super::happened::happened;
 use super::plain::{REASON_MAX, SHORT_MAX, harmless};
 use super::{Alarm, Setting, refusal};
@@ -25,7 +26,8 @@ pub fn journal_line(
     setting: &Setting,
     now: Timestamp,
 ) -> String {
-    let said = in_words(agent, body, setting, now).unwrap_or_else(|| fields(kind, body));
+    let said = in_words(agent, body, setting, now).or_else(|| bus_happened(kind, body));
+    let said = said.unwrap_or_else(|| fields(kind, body));
     match agent {
         Some(agent) => line(at, &format!("{agent}: {said}"), setting, now),
         None => line(at, &said, setting, now),

@@ -3,6 +3,7 @@
 
 mod alarms;
 mod answers;
+mod bus;
 mod cards;
 mod chats;
 mod drills;
