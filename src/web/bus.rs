@@ -19,6 +19,7 @@ use super::server::Peer;
 use crate::mission::{HandoffRef, MissionError};
 use crate::pool::MissionName;
 use crate::store::StoreError;
+use crate::store::missions::STATE_BYTES;
 use crate::wording;
 
 /// Events of a log: what is shown without being asked for, and at most.
@@ -114,7 +115,12 @@ async fn packet<D: Desk>(
         match missions::named(&mut db, &meant).await? {
             Ok((mission, id)) => {
                 let reader = desk.bus_reader(peer.uid, &mission);
-                missions::packet(&mut db, &mission, &id, &reader, telling).await
+                let seen = missions::packet(&mut db, &mission, &id, &reader, telling).await?;
+                drop(db);
+                Ok(match seen {
+                    Ok(shown) => Ok(missions::with_state(shown, desk.reader().path(), STATE_BYTES as u64).await),
+                    Err(not) => Err(not),
+                })
             }
             Err(refused) => Ok(Err(not_there(refused, telling))),
         }

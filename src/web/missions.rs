@@ -2,10 +2,13 @@
 //! for somebody, and the answer may be a refusal. The owner of the store reads everything, since the file is
 //! theirs.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::desk::Shown;
 use crate::mission::chain::Verified;
+use crate::mission::limit::StateFile;
 use crate::mission::{
     Capability, EventKind, HandoffRef, MissionError, MissionEvent, MissionRole, OfferEnd, event_moment,
 };
@@ -194,6 +197,29 @@ pub async fn packet(
         }
         Err(refused) => Ok(Err(refusal(db, mission, reader, refused, telling).await?)),
     }
+}
+
+/// A packet with the state that lies in a file beside `store`, if that has at most `at_most` bytes and is whole;
+/// what is not put in is told, so that nobody takes the reference for the state.
+pub async fn with_state(mut shown: Shown, store: &Path, at_most: u64) -> Shown {
+    let Some(state) = shown.value.get_mut("packet").and_then(|packet| packet.pointer_mut("/checkpoint/state")) else {
+        return shown;
+    };
+    let Some(file) = StateFile::from_value(state) else { return shown };
+    let (path, wanted) = (store.to_owned(), file.clone());
+    let read = if file.bytes > at_most {
+        None
+    } else {
+        tokio::task::spawn_blocking(move || missions::read_state(&path, &wanted).ok().flatten()).await.ok().flatten()
+    };
+    match read.and_then(|content| serde_json::from_slice(&content).ok()) {
+        Some(whole) => *state = whole,
+        None => {
+            shown.text.push(' ');
+            shown.text.push_str(&wording::state_left_out(file.bytes));
+        }
+    }
+    shown
 }
 
 /// The handoff that somebody means; the reader's rights are not looked at. Ids are typed in any case.

@@ -121,6 +121,13 @@ pub fn misunderstood_of_the_bus(what: &NotOfTheBus) -> String {
     format!("not understood: {}.", harmless(&what.to_string(), REASON_MAX * 2))
 }
 
+/// A packet refers to its state.
+pub fn state_left_out(bytes: u64) -> String {
+    format!(
+        "Its state has {bytes} bytes and is not in it; `lazarus-gate mission resume` gives it, as far as it is here."
+    )
+}
+
 /// A document that came with a command could not be used.
 pub fn bad_document(why: &str) -> String {
     format!("refused: the document cannot be used: {}. Nothing was written.", harmless(why, REASON_MAX))

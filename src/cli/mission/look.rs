@@ -13,6 +13,7 @@ use crate::cli::say::refuse;
 use crate::mission::{HandoffRef, MissionError};
 use crate::pool::MissionName;
 use crate::store::StoreError;
+use crate::store::missions::STATE_BYTES;
 use crate::web::Shown;
 use crate::web::missions::{self, BusReader, NotShown, Seen, Telling};
 use crate::wording;
@@ -77,7 +78,11 @@ pub(super) fn resume(world: &World, common: &Common, handoff: &str) -> anyhow::R
         let mut db = store.reader.read().await?;
         match missions::named(&mut db, &meant).await? {
             Ok((mission, id)) => {
-                alone(missions::packet(&mut db, &mission, &id, &BusReader::Owner, telling(store)).await)
+                let seen = missions::packet(&mut db, &mission, &id, &BusReader::Owner, telling(store)).await?;
+                match seen {
+                    Ok(shown) => Ok(Ok(missions::with_state(shown, store.reader.path(), STATE_BYTES as u64).await)),
+                    Err(not) => alone(Ok(Err(not))),
+                }
             }
             Err(refused) => {
                 let text = wording::bus_refusal(&refused, &Default::default(), &store.setting, store.now);

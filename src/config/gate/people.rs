@@ -13,7 +13,10 @@ use crate::approval::{Approves, PersonId};
 use crate::config::Lookup;
 use crate::config::report::{Notes, Trail, spell};
 use crate::config::section::{Section, kind};
-use crate::pool::MissionName;
+use crate::pool::{AgentName, MissionName};
+
+/// The gateway's own name on every mission's bus.
+const GATEWAY: &str = "gateway";
 
 /// One entry of `people`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -275,9 +278,15 @@ fn read_participant(section: Section<'_>) -> BTreeMap<MissionName, Participant> 
         let mut entry = Section::new(Some(value), trail, section.notes);
         let role = word(&mut entry, "role", &roles, BusRole::Read);
         match entry.text("name") {
-            Some(name) => {
-                all.insert(mission, Participant { name: name.to_owned(), role });
-            }
+            Some(name) => match AgentName::new(name) {
+                Ok(known) if known.as_str() == GATEWAY => {
+                    entry.error("name", "the gateway itself has that name on every mission's bus; write another");
+                }
+                Ok(_) => {
+                    all.insert(mission, Participant { name: name.to_owned(), role });
+                }
+                Err(why) => entry.error("name", format!("{name:?} is no name on a mission's bus: {why}")),
+            },
             None if entry.has("name") => {}
             None => entry.error("name", "is missing; write the name this person has on the mission's bus"),
         }

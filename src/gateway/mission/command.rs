@@ -23,6 +23,8 @@ use crate::wording::{self, BusReply, NotPosted, RecipientHealth, Setting};
 
 /// After so long what a preview shows may not be so any more.
 const PREVIEW_MAX: Duration = Duration::from_secs(3600);
+/// A packet holds a state from a file up to so many bytes: it is kept in the store until it is sent.
+const STATE_SENT: u64 = 1024 * 1024;
 
 /// What is shown to who said something, besides the answer's text.
 pub enum Shows {
@@ -178,6 +180,8 @@ impl Word<'_> {
             Ok(shown) => shown,
             Err(not) => return self.seen(Err(not), "resume").await,
         };
+        let store = self.entry.gateway().store.path().to_owned();
+        let shown = reads::with_state(shown, &store, STATE_SENT).await;
         let packet = shown.value.get("packet").cloned().unwrap_or_default();
         let content = serde_json::to_string_pretty(&packet).unwrap_or_else(|_| packet.to_string());
         let mut obeyed = read(shown);

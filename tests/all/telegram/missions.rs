@@ -245,6 +245,12 @@ fn a_document_that_is_of_no_use_is_told_so() {
     assert_eq!(masked(&told), "forge: checkpoint c-ID made as event 3.");
     let kept = std::fs::read_dir(room.world.path("store/states")).expect("the folder").count();
     assert_eq!(kept, 1);
+    let card = room.asks(KIM, "/handoff forge bob");
+    room.kim_taps(&card, "Post");
+    let id = id_of(&room.until_card_says(&card, "OFFERED"));
+    let (_, packet) = room.asks(KIM, &format!("/resume {id}")).document.expect("a document");
+    let packet: Value = serde_json::from_slice(&packet).expect("JSON");
+    assert_eq!(packet["checkpoint"]["state"]["text"].as_str().map(str::len), Some(100_000), "the whole of it");
 }
 
 #[test]
