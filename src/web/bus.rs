@@ -117,10 +117,14 @@ async fn packet<D: Desk>(
                 let reader = desk.bus_reader(peer.uid, &mission);
                 let seen = missions::packet(&mut db, &mission, &id, &reader, telling).await?;
                 drop(db);
-                Ok(match seen {
-                    Ok(shown) => Ok(missions::with_state(shown, desk.reader().path(), STATE_BYTES as u64).await),
-                    Err(not) => Err(not),
-                })
+                let shown = match seen {
+                    Ok(shown) => shown,
+                    Err(not) => return Ok(Err(not)),
+                };
+                let path = desk.reader().path().to_owned();
+                let whole = move || missions::with_state(shown, &path, STATE_BYTES as u64);
+                let whole = tokio::task::spawn_blocking(whole).await;
+                whole.map(Ok).map_err(|error| StoreError::Panicked(error.to_string()))
             }
             Err(refused) => Ok(Err(not_there(refused, telling))),
         }

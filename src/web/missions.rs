@@ -200,19 +200,14 @@ pub async fn packet(
 }
 
 /// A packet with the state that lies in a file beside `store`, if that has at most `at_most` bytes and is whole;
-/// what is not put in is told, so that nobody takes the reference for the state.
-pub async fn with_state(mut shown: Shown, store: &Path, at_most: u64) -> Shown {
+/// what is not put in is told, so that nobody takes the reference for the state. This blocks.
+pub fn with_state(mut shown: Shown, store: &Path, at_most: u64) -> Shown {
     let Some(state) = shown.value.get_mut("packet").and_then(|packet| packet.pointer_mut("/checkpoint/state")) else {
         return shown;
     };
     let Some(file) = StateFile::from_value(state) else { return shown };
-    let (path, wanted) = (store.to_owned(), file.clone());
-    let read = if file.bytes > at_most {
-        None
-    } else {
-        tokio::task::spawn_blocking(move || missions::read_state(&path, &wanted).ok().flatten()).await.ok().flatten()
-    };
-    match read.and_then(|content| serde_json::from_slice(&content).ok()) {
+    let content = if file.bytes > at_most { None } else { missions::read_state(store, &file).ok().flatten() };
+    match content.and_then(|content| serde_json::from_slice(&content).ok()) {
         Some(whole) => *state = whole,
         None => {
             shown.text.push(' ');

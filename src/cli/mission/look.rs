@@ -80,7 +80,7 @@ pub(super) fn resume(world: &World, common: &Common, handoff: &str) -> anyhow::R
             Ok((mission, id)) => {
                 let seen = missions::packet(&mut db, &mission, &id, &BusReader::Owner, telling(store)).await?;
                 match seen {
-                    Ok(shown) => Ok(Ok(missions::with_state(shown, store.reader.path(), STATE_BYTES as u64).await)),
+                    Ok(shown) => Ok(Ok(missions::with_state(shown, store.reader.path(), STATE_BYTES as u64))),
                     Err(not) => alone(Ok(Err(not))),
                 }
             }

@@ -181,7 +181,7 @@ impl Word<'_> {
             Err(not) => return self.seen(Err(not), "resume").await,
         };
         let store = self.entry.gateway().store.path().to_owned();
-        let shown = reads::with_state(shown, &store, STATE_SENT).await;
+        let shown = reads::with_state(shown, &store, STATE_SENT);
         let packet = shown.value.get("packet").cloned().unwrap_or_default();
         let content = serde_json::to_string_pretty(&packet).unwrap_or_else(|_| packet.to_string());
         let mut obeyed = read(shown);
