@@ -16,6 +16,7 @@ mod press;
 mod question;
 mod request;
 mod said;
+mod window;
 
 pub use code::{Code, InvalidCode};
 pub use command::{Command, FORMS, Form, Misunderstood, Target};
@@ -26,3 +27,4 @@ pub use press::Press;
 pub use question::{QUESTIONS, Question};
 pub use request::{Action, Closed, Decision, InputId, Offers, Request, RequestId, RequestState, Withdrawal};
 pub use said::{Answer, AnswerKind, Said};
+pub use window::{WrongTime, answers_in_time, is_meant_now};

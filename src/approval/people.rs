@@ -84,6 +84,8 @@ pub enum Channel {
     Cli,
     /// A Telegram chat.
     Telegram,
+    /// Relays of Nostr.
+    Nostr,
 }
 
 impl Channel {
@@ -93,6 +95,7 @@ impl Channel {
             Self::Terminal => "terminal",
             Self::Cli => "cli",
             Self::Telegram => "telegram",
+            Self::Nostr => "nostr",
         }
     }
 }
@@ -103,6 +106,7 @@ impl fmt::Display for Channel {
             Self::Terminal => "terminal",
             Self::Cli => "command line",
             Self::Telegram => "Telegram",
+            Self::Nostr => "Nostr",
         })
     }
 }

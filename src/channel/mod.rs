@@ -3,6 +3,7 @@
 //! nothing, keeps no queue of its own (what is due stands in the store until it was confirmed) and
 //! knows no other channel, so that one which fails never stops the others.
 
+pub mod nostr;
 pub mod telegram;
 mod terminal;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::pool::Timestamp;
 use crate::wording::Content;
 pub use terminal::{Heard, Terminal, listen};
 
@@ -27,6 +29,10 @@ pub trait Channel: Send + Sync + 'static {
 /// A message that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outgoing<'a> {
+    /// Its id in the store: the same at each attempt.
+    pub id: &'a str,
+    /// When it was made: the same at each attempt.
+    pub made_at: Timestamp,
     /// To which chat, recipient or terminal; the channel's own form.
     pub target: &'a str,
     /// What it says: harmless, and not too long.

@@ -240,7 +240,8 @@ mod tests {
 
     async fn deliver(terminal: &Terminal, text: &str) -> Delivery {
         let content = crate::wording::Content::plain(text);
-        terminal.deliver(Outgoing { target: "", content: &content, kind: Kind::New }).await
+        let (id, made_at) = ("m", crate::pool::Timestamp::from_millis(0));
+        terminal.deliver(Outgoing { id, made_at, target: "", content: &content, kind: Kind::New }).await
     }
 
     async fn answers(typed: &str) -> (Vec<Said>, String) {

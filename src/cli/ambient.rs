@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use rand::Rng as _;
 
+use super::by_nostr::KEY_FILE_VARIABLE;
 use crate::approval::Code;
-use crate::config::gate::TELEGRAM_TOKEN_VARIABLE;
+use crate::config::gate::{NOSTR_KEY_VARIABLE, TELEGRAM_TOKEN_VARIABLE};
 use crate::pool::Timestamp;
 
 /// What a command takes from its surroundings, read once at its start.
@@ -20,7 +21,8 @@ pub struct Ambient {
     pub now: Timestamp,
     /// Its user.
     pub uid: u32,
-    /// Where a secret may be found, or be itself: of the environment, only what names the Telegram token.
+    /// Where a secret may be found, or be itself: of the environment, only what names the Telegram token or a Nostr
+    /// key.
     pub environment: BTreeMap<String, String>,
     id_bits: u128,
 }
@@ -45,7 +47,7 @@ impl Ambient {
             socket: path(std::env::var_os("LAZARUS_SOCKET")),
             now: Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap_or(i64::MAX)),
             uid: rustix::process::geteuid().as_raw(),
-            environment: [TELEGRAM_TOKEN_VARIABLE, "CREDENTIALS_DIRECTORY"]
+            environment: [TELEGRAM_TOKEN_VARIABLE, NOSTR_KEY_VARIABLE, KEY_FILE_VARIABLE, "CREDENTIALS_DIRECTORY"]
                 .into_iter()
                 .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
                 .collect(),

@@ -1,7 +1,9 @@
 use super::World;
+use super::by_nostr::ByNostr;
 use super::exit::Exit;
 use super::place::Place;
 use super::say::{Alone, say};
+use crate::channel::nostr::Verb;
 
 /// Restart the agent of a request
 ///
@@ -13,6 +15,8 @@ pub struct ApproveArgs {
     /// The request's code, or its whole key (AGENT:MISSION:SECONDS)
     #[arg(value_name = "CODE")]
     pub target: String,
+    #[command(flatten)]
+    pub(super) by: ByNostr,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -25,5 +29,8 @@ pub struct ApproveArgs {
 /// # Errors
 /// As [`Exit::of`] tells them apart.
 pub fn run(world: &World, args: &ApproveArgs) -> anyhow::Result<Exit> {
+    if args.by.nostr {
+        return args.by.decide(world, &args.place, &args.target, Verb::Approve, "", args.json);
+    }
     say(world, &args.place, &format!("approve {}", args.target), args.json, Alone::No)
 }

@@ -1,7 +1,9 @@
 use super::World;
+use super::by_nostr::ByNostr;
 use super::exit::Exit;
 use super::place::Place;
 use super::say::{Alone, say};
+use crate::channel::nostr::Verb;
 
 /// Leave the agent of a request dead
 ///
@@ -15,6 +17,8 @@ pub struct DenyArgs {
     /// Why, in your own words; people see it, and the journal keeps it
     #[arg(value_name = "REASON")]
     pub reason: Vec<String>,
+    #[command(flatten)]
+    pub(super) by: ByNostr,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -27,5 +31,8 @@ pub struct DenyArgs {
 /// # Errors
 /// As [`Exit::of`] tells them apart.
 pub fn run(world: &World, args: &DenyArgs) -> anyhow::Result<Exit> {
+    if args.by.nostr {
+        return args.by.decide(world, &args.place, &args.target, Verb::Deny, &args.reason.join(" "), args.json);
+    }
     say(world, &args.place, &format!("deny {} {}", args.target, args.reason.join(" ")), args.json, Alone::No)
 }

@@ -1,5 +1,6 @@
 //! `lazarus-gate doctor`: is everything in order that the daemon stands on? It only looks.
 
+mod nostr;
 mod telegram;
 
 use std::io::ErrorKind;
@@ -26,7 +27,7 @@ const PROBES: u64 = 4096;
 /// What stands in the journal may be so much ahead of the clock.
 const CLOCK_SLACK_MS: i64 = 2_000;
 
-/// Look whether everything is in order: configuration, store, journal, daemon, socket, limits, clock, Telegram
+/// Look whether everything is in order: configuration, store, journal, daemon, socket, limits, clock, Telegram, Nostr
 ///
 /// Changes nothing and posts nothing. Leaves with 1 if there is a FAIL. As the daemon's user or root it sees
 /// most.
@@ -48,6 +49,8 @@ pub struct DoctorArgs {
 pub enum Part {
     /// The bot's token, rights, chats, topics, and who else uses it
     Telegram,
+    /// The key, the relays, and where people take private messages
+    Nostr,
 }
 
 /// How one thing is.
@@ -113,6 +116,12 @@ async fn examine(world: &World, place: &Place, part: Option<Part>) -> Findings {
         }
         return findings;
     }
+    if part == Some(Part::Nostr) {
+        if let Some(config) = &loaded {
+            nostr::examine(&world.ambient, config, &mut findings).await;
+        }
+        return findings;
+    }
     service_manager(&mut findings);
     descriptors(loaded.as_ref(), &mut findings);
     let reach = match place.reach(&world.ambient) {
@@ -130,6 +139,9 @@ async fn examine(world: &World, place: &Place, part: Option<Part>) -> Findings {
     }
     if let Some(config) = loaded.as_ref().filter(|config| config.gate.channels.telegram.enabled) {
         telegram::examine(&world.ambient, config, runs(&reach).await, &mut findings).await;
+    }
+    if let Some(config) = loaded.as_ref().filter(|config| config.gate.channels.nostr.enabled) {
+        nostr::examine(&world.ambient, config, &mut findings).await;
     }
     findings
 }

@@ -21,6 +21,7 @@ mod agent;
 mod approve;
 mod ask;
 mod backup;
+mod by_nostr;
 pub mod check;
 mod completions;
 mod deny;
@@ -33,6 +34,7 @@ mod hold;
 mod inbox;
 pub mod init;
 mod journal;
+mod keys;
 mod man;
 mod mission;
 mod pending;
@@ -125,6 +127,7 @@ enum Verb {
         args: check::CheckArgs,
     },
     Init(init::InitArgs),
+    Keys(keys::KeysArgs),
     Backup(backup::BackupArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
@@ -141,6 +144,8 @@ pub struct World {
 /// Does what the arguments (the program's name first) say, and tells how that ended.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let world = World { ambient: Ambient::of_this_process() };
+    // One TLS provider for the whole program; that there is one already is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(told) => {
@@ -204,6 +209,10 @@ fn run(world: &World, cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Agent(mut args) => {
             args.before(&before);
             agent::run(world, &args)?.into()
+        }
+        Verb::Keys(mut args) => {
+            args.before(&before);
+            keys::run(world, &args)?.into()
         }
         Verb::Inbox(mut args) => {
             args.before(&before);

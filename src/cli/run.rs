@@ -74,9 +74,13 @@ fn listen_to_the_log(config: &Path) {
     start_log(&log);
 }
 
+/// The libraries of Nostr log whole messages of others, secrets of their own calls among them at the finer
+/// levels; what happens is told by us.
+const LIBRARIES: &str = "nostr=off,nostr_sdk=off,nostr_relay_pool=off,nostr_relay_builder=off,nostr_database=off";
+
 /// Starts the log once per process.
 pub(super) fn start_log(log: &Log) {
-    let filter = EnvFilter::new(format!("lazarus_gate={level},warn", level = log.level.as_str()));
+    let filter = EnvFilter::new(format!("lazarus_gate={level},warn,{LIBRARIES}", level = log.level.as_str()));
     let registry = tracing_subscriber::registry().with(filter);
     // The journal of a service, or a file, is to hold no colours.
     let coloured = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;

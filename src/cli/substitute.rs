@@ -1,7 +1,12 @@
+use anyhow::Context as _;
+
 use super::World;
+use super::by_nostr::ByNostr;
 use super::exit::Exit;
 use super::place::Place;
 use super::say::{Alone, say};
+use crate::channel::nostr::Verb;
+use crate::pool::AgentName;
 
 /// Let another agent take over from the dead one
 ///
@@ -14,6 +19,8 @@ pub struct SubstituteArgs {
     pub target: String,
     /// Who takes over
     pub agent: String,
+    #[command(flatten)]
+    pub(super) by: ByNostr,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -26,5 +33,9 @@ pub struct SubstituteArgs {
 /// # Errors
 /// As [`Exit::of`] tells them apart.
 pub fn run(world: &World, args: &SubstituteArgs) -> anyhow::Result<Exit> {
+    if args.by.nostr {
+        let agent = AgentName::new(args.agent.as_str()).context("that is no agent's name")?;
+        return args.by.decide(world, &args.place, &args.target, Verb::Substitute(agent), "", args.json);
+    }
     say(world, &args.place, &format!("substitute {} {}", args.target, args.agent), args.json, Alone::No)
 }

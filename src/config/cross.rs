@@ -194,6 +194,11 @@ impl Cross<'_> {
             let message = format!("`units.{agent}`: no agent of the registry has this name{hint}");
             self.in_gate.error(&trail(&["units", agent.as_str()]), message);
         }
+        for agent in self.gate.delivery.by_agent.keys().filter(|agent| !self.registry.fleet.contains_key(*agent)) {
+            let hint = suggest(agent.as_str(), fleet().collect::<Vec<_>>());
+            let message = format!("`delivery.{agent}`: no agent of the registry has this name{hint}");
+            self.in_gate.error(&trail(&["delivery", agent.as_str()]), message);
+        }
         let beats = self.gate.agents.iter().flat_map(|agents| agents.heartbeats.keys());
         for agent in beats.filter(|agent| !self.registry.fleet.contains_key(*agent)) {
             let hint = suggest(agent.as_str(), fleet().collect::<Vec<_>>());

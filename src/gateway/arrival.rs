@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
 
-use super::hear::handle;
-use super::{Gateway, telegram};
+use super::Gateway;
+use super::hear::{handle, prepare};
 use crate::approval::Answer;
 use crate::store::inbox::{Appended, Input};
 use crate::store::{self, StoreError};
@@ -68,7 +68,7 @@ pub async fn take_in(
     let new: Arc<[AtomicBool]> = inputs.iter().map(|_| AtomicBool::new(false)).collect();
     if at_once {
         for (nth, input) in inputs.iter().enumerate() {
-            let prepared = telegram::prepare(gateway, input).await?;
+            let prepared = prepare(gateway, input).await?;
             let (job, input, new) = (Arc::clone(gateway), input.clone(), Arc::clone(&new));
             then.push(a_job(move |tx| Box::pin(work(tx, job, input, prepared, new, nth))));
         }

@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::conclude::await_shim;
 use super::ledger::{self, Entry};
+use super::mission::takeover;
 use super::revive::{Further, PAUSE, said};
-use super::{Gateway, PreparedCommand, jump, verify};
+use super::{Gateway, PreparedCommand, jump, mission, verify};
 use crate::approval::Action;
-use crate::incident::{self, Case, Execution, ExecutionState};
+use crate::incident::{self, Beginning, Case, Conclusion, Execution, ExecutionState};
 use crate::revival::{CommandSpec, RevivalError, RunFolder, RunName};
 
 /// Tries to find a run folder's number that no crash has left behind.
@@ -47,10 +48,23 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
         }
     };
     let (seen, ()) = tokio::join!(seen, substitute);
+    let hands_over = match case {
+        Some(case) => takeover::prepare(gateway, case, execution).await.map_err(said)?,
+        None => None,
+    };
+    let resume = match &hands_over {
+        Some(prepared) => {
+            let mut db = gateway.store.read().await.map_err(said)?;
+            let resume = prepared.resume(&mut db, execution).await.map_err(said)?.map_err(said)?;
+            Some((prepared.handoff.as_str(), resume))
+        }
+        None => None,
+    };
+    let posts = hands_over.as_ref().is_some_and(|prepared| !prepared.runs_a_command());
     let prepared = command_of(&in_force, execution);
     let (run, spec) = match prepared {
         Some(command) => {
-            let spec = spec_of(gateway, case, execution, &command);
+            let spec = spec_of(gateway, (case, resume), execution, &command);
             let run = match gateway.folders.take(execution, &spec).await {
                 Some(run) => run,
                 None => make_folder(gateway.runs.clone(), execution, &spec).await?,
@@ -61,7 +75,7 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
         None => (None, None),
     };
     fail_point!("revive.before_running");
-    let name = run.as_ref().map_or_else(String::new, |run| run.name().to_string());
+    let name = run.as_ref().map(|run| run.name().to_string());
     let job = Arc::clone(gateway);
     let (incident, id) = (execution.incident.clone(), execution.id.clone());
     let began = gateway
@@ -70,7 +84,11 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
             Box::pin(async move {
                 let entry = Entry::open(tx, &job).await?;
                 let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(false) };
-                if case.execution.as_ref().is_none_or(|one| one.id != id) {
+                let Some(execution) = case.execution.clone().filter(|one| one.id == id) else { return Ok(false) };
+                if let Some(prepared) = &hands_over
+                    && !takeover::is_current(tx, &execution, prepared).await?
+                {
+                    // It is prepared anew.
                     return Ok(false);
                 }
                 let (health, invocation) = match seen {
@@ -78,21 +96,35 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
                     None => (None, None),
                 };
                 let begun = |case, facts: &incident::Facts<'_>| {
-                    Ok::<_, std::convert::Infallible>(incident::begin(case, &name, invocation.clone(), facts))
+                    let handoff = hands_over.as_ref().map(|prepared| prepared.handoff.clone());
+                    let beginning = Beginning { run: name.clone(), invocation: invocation.clone(), handoff };
+                    Ok::<_, std::convert::Infallible>(incident::begin(case, beginning, facts))
                 };
                 let Ok(step) = entry.apply(tx, case, health.as_ref(), &begun).await?;
                 // Running under this very folder: whatever else runs was not begun here.
-                let ours = |one: Execution| {
-                    matches!(one.state, ExecutionState::Running { .. }) && one.run.as_deref() == Some(name.as_str())
+                let ours = |one: &Execution| {
+                    let began = execution.state == ExecutionState::Ready;
+                    began && matches!(one.state, ExecutionState::Running { .. }) && one.run == name
                 };
-                Ok(step.case.execution.is_some_and(ours))
+                let began = step.case.execution.as_ref().is_some_and(ours);
+                if let (true, Some(prepared)) = (began, &hands_over)
+                    && let Err(refused) = takeover::offer(tx, &entry, &execution, prepared).await?
+                {
+                    let why = Conclusion::Failed(format!("nothing could be handed over: {refused}"));
+                    let failed = |case, facts: &incident::Facts<'_>| {
+                        Ok::<_, std::convert::Infallible>(incident::returned(case, why.clone(), facts))
+                    };
+                    let Ok(_) = entry.apply(tx, step.case, None, &failed).await?;
+                    return Ok(false);
+                }
+                Ok(began)
             })
         })
         .await;
     fail_point!("revive.after_running");
     match (began, run, spec) {
         (Ok(true), Some(folder), Some(spec)) => {
-            gateway.bells.deliver();
+            mission::committed(gateway);
             match gateway.launcher.start(&folder, &spec) {
                 Ok(started) => await_shim(gateway, execution, Some((folder, started))).await,
                 Err(error) => {
@@ -102,6 +134,11 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
                     await_shim(gateway, execution, None).await
                 }
             }
+        }
+        // The packet goes by HTTP, and that is the next step's.
+        (Ok(true), None, _) if posts => {
+            mission::committed(gateway);
+            Ok(Further::Goes)
         }
         (Ok(_), folder, _) => {
             discard(folder).await;
@@ -122,7 +159,12 @@ fn command_of(in_force: &super::InForce, execution: &Execution) -> Option<Prepar
     }
 }
 
-fn spec_of(gateway: &Gateway, case: Option<&Case>, execution: &Execution, command: &PreparedCommand) -> CommandSpec {
+fn spec_of(
+    gateway: &Gateway,
+    (case, resume): (Option<&Case>, Option<(&str, Value)>),
+    execution: &Execution,
+    command: &PreparedCommand,
+) -> CommandSpec {
     const ALWAYS: [&str; 3] = ["PATH", "HOME", "LANG"];
     let names: std::collections::BTreeSet<&str> =
         ALWAYS.into_iter().chain(command.env.iter().map(String::as_str)).collect();
@@ -132,30 +174,35 @@ fn spec_of(gateway: &Gateway, case: Option<&Case>, execution: &Execution, comman
     spec.timeout = command.timeout;
     spec.output_limit_bytes = command.output_limit;
     spec.descriptors = Some(gateway.sweeper.descriptors_before());
-    if let (Action::Substitute(who), Some(case)) = (&execution.action, case) {
-        spec.packet = Some(packet(case, execution, who.as_str()).into_bytes());
+    if let (Action::Substitute(_), Some(case)) = (&execution.action, case) {
+        spec.packet = Some(packet_of(case, execution, resume).into_bytes());
     }
     spec
 }
 
-/// What the `substitute` command reads: everything that is known of the death and the order.
-fn packet(case: &Case, execution: &Execution, substitute: &str) -> String {
+/// What a substitute gets: everything that is known of the death and the order; and where it is asked whether it takes
+/// over, the handoff's id and the resume packet.
+pub(super) fn packet_of(case: &Case, execution: &Execution, handoff: Option<(&str, Value)>) -> String {
     let incident = &case.incident;
-    json!({
+    let mut packet = json!({
         "version": 1,
         "execution": execution.id,
         "incident": incident.id,
         "agent": incident.agent,
         "mission": execution.mission,
         "host": execution.host,
-        "substitute": substitute,
+        "substitute": execution.substitute(),
         "reasons": incident.reasons,
         "last_healthy_at_ms": incident.last_healthy_at,
         "dead_since_ms": incident.opened_at,
         "approval_key": case.request.as_ref().map(|request| request.key.to_string()),
         "basis": execution.basis,
-    })
-    .to_string()
+    });
+    if let (Some((id, resume)), Some(fields)) = (handoff, packet.as_object_mut()) {
+        fields.insert("handoff_id".into(), json!(id));
+        fields.insert("resume".into(), resume);
+    }
+    packet.to_string()
 }
 
 /// A run folder under a number that was never used, durable before "running" is committed.
@@ -231,7 +278,7 @@ impl Folders {
             runtime.spawn(async move { discard(one.making.await.ok().and_then(Result::ok)).await });
         }
         if ahead.len() < AHEAD_MAX {
-            let spec = spec_of(gateway, None, execution, &command);
+            let spec = spec_of(gateway, (None, None), execution, &command);
             let making = runtime.spawn_blocking(making(gateway.runs.clone(), execution, &spec));
             ahead.insert(execution.id.0.clone(), Ahead { begun: Instant::now(), spec, making });
         }

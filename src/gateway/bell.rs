@@ -18,10 +18,14 @@ pub struct Bells {
     terminal: Notify,
     /// A message may be due on Telegram.
     telegram: Notify,
+    /// A message may be due on Nostr.
+    nostr: Notify,
     /// The files may have changed (SIGHUP).
     pub reload: Notify,
     /// The files were loaded: a channel that was stopped may be mended.
     pub mended: Notify,
+    /// The same, for Nostr: a ring is heard by one.
+    pub mended_nostr: Notify,
     stopping: watch::Sender<bool>,
 }
 
@@ -34,8 +38,10 @@ impl Default for Bells {
             mission: Notify::new(),
             terminal: Notify::new(),
             telegram: Notify::new(),
+            nostr: Notify::new(),
             reload: Notify::new(),
             mended: Notify::new(),
+            mended_nostr: Notify::new(),
             stopping: watch::Sender::new(false),
         }
     }
@@ -53,6 +59,7 @@ impl Bells {
     pub fn deliver(&self) {
         self.terminal.notify_one();
         self.telegram.notify_one();
+        self.nostr.notify_one();
     }
 
     /// The bell of whoever sends on `channel`.
@@ -60,6 +67,7 @@ impl Bells {
         match channel {
             Channel::Terminal | Channel::Cli => &self.terminal,
             Channel::Telegram => &self.telegram,
+            Channel::Nostr => &self.nostr,
         }
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::revive::{Further, load, move_case, said};
-use super::{Gateway, speak};
+use super::{Gateway, handover, speak};
 use crate::incident::{self, Conclusion, Execution};
-use crate::revival::{self, RunFolder, RunName, Settled, Started};
+use crate::revival::{self, Reply, RunFolder, RunName, Settled, Started};
 use crate::wording::Alarm;
 
 /// How often a shim that is not this process's child is looked at.
@@ -78,6 +78,10 @@ async fn conclude(
     settled: Settled,
     argv: &[String],
 ) -> Result<Further, String> {
+    let reply = match &settled {
+        Settled::Ended(outcome) => outcome.stdout.tail.lines().last().and_then(Reply::read),
+        _ => None,
+    };
     let conclusion = match settled {
         Settled::StillRunning => return Ok(Further::Goes),
         Settled::NeverStarted => Conclusion::NeverStarted,
@@ -90,6 +94,9 @@ async fn conclude(
         Settled::Vanished => Conclusion::Unknown("its shim vanished while it ran".into()),
         Settled::Unreadable { why } => Conclusion::Unknown(format!("its outcome cannot be read: {why}")),
     };
+    if execution.takeover.is_some() {
+        return handover::conclude(gateway, execution, conclusion, reply).await;
+    }
     fail_point!("revive.before_returned");
     move_case(gateway, execution, move |case, facts| incident::returned(case, conclusion.clone(), facts)).await?;
     fail_point!("revive.after_returned");

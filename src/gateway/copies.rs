@@ -12,7 +12,7 @@ use crate::incident::{Basis, Case, Event, Execution, Step};
 use crate::store::messages::{MessageKind, MessageRow, MessageState};
 use crate::store::tokens::{NewToken, TokenRow};
 use crate::store::{self, StoreError, Tx};
-use crate::wording::{self, AnswerOption, Button, Card, CardFacts, Content};
+use crate::wording::{self, AnswerOption, Button, Card, CardFacts, Content, Packet};
 
 /// How many lines of an agent's history a card shows.
 const RECENT: usize = 3;
@@ -43,6 +43,7 @@ pub async fn put(
     let (content, tokens) = match outlet.channel {
         Channel::Terminal | Channel::Cli => (Content::plain(card.to_text()), Vec::new()),
         Channel::Telegram => content(entry, request, card, &[]),
+        Channel::Nostr => (packet(entry, request, card), Vec::new()),
     };
     let content = content.under(banner);
     let about = Some(request.id.0.clone());
@@ -63,7 +64,10 @@ pub async fn refresh(tx: &mut Tx, entry: &Entry, step: &Step) -> Result<Shown, S
         }
         let card = card_after(tx, entry, step, request).await?;
         for row in rows {
-            edit(tx, entry, &row, request, &card).await?;
+            // What was said on Nostr stays said; its end is told in its thread.
+            if row.channel != Channel::Nostr.key() || row.state == MessageState::Due {
+                edit(tx, entry, &row, request, &card).await?;
+            }
             shown.0.insert((request.id.0.clone(), row.target), row.remote_id);
         }
     }
@@ -149,7 +153,11 @@ pub async fn edit_as(
     banner: Option<String>,
 ) -> Result<(), StoreError> {
     let known = if request.is_pending() { store::tokens::of_copy(tx, &row.id).await? } else { Vec::new() };
-    let (content, tokens) = content(entry, request, card, &known);
+    let (content, tokens) = if row.channel == Channel::Nostr.key() {
+        (packet(entry, request, card), Vec::new())
+    } else {
+        content(entry, request, card, &known)
+    };
     store::tokens::insert(tx, &row.id, &tokens, entry.now).await?;
     let priority = match request.state {
         RequestState::Pending { .. } => Priority::Progress,
@@ -161,6 +169,13 @@ pub async fn edit_as(
     let body = json!(content.under(banner)).to_string();
     store::messages::edit_card(tx, row.clone(), &entry.id(), priority.number(), entry.now, &body).await?;
     Ok(())
+}
+
+/// The card for people, and for programs as long as it can be answered.
+fn packet(entry: &Entry, request: &Request, card: &Card) -> Content {
+    let ttl = entry.in_force().timing.approval_ttl;
+    let packet = request.is_pending().then(|| Packet::of(request, ttl));
+    Content { packet, ..Content::plain(card.to_message()) }
 }
 
 /// The card with its buttons.

@@ -120,7 +120,8 @@ async fn deliver(gateway: &Gateway, channel: &dyn Channel, row: &MessageRow) -> 
         MessageKind::Edit => Kind::Edit(&copies),
         MessageKind::Answer => Kind::Answer,
     };
-    Ok(channel.deliver(Outgoing { target: &row.target, content: &content, kind }).await)
+    let (id, target) = (row.id.as_str(), row.target.as_str());
+    Ok(channel.deliver(Outgoing { id, made_at: row.created_at, target, content: &content, kind }).await)
 }
 
 /// Sends what is due on `channel` until nothing more can be sent now; tells how many messages. Whatever
@@ -205,9 +206,8 @@ fn is_on(gateway: &Gateway, channel: &str) -> bool {
 pub async fn run(gateway: Arc<Gateway>, channel: Arc<dyn Channel>, key: approval::Channel) {
     loop {
         let stopping = gateway.bells.is_stopping();
-        let stopped_channel = key == approval::Channel::Telegram && gateway.telegram.is_stopped();
         let outcome =
-            if stopped_channel { Ok(0) } else { step(&gateway, channel.as_ref(), gateway.bells.of(key)).await };
+            if gateway.is_stopped(key) { Ok(0) } else { step(&gateway, channel.as_ref(), gateway.bells.of(key)).await };
         match outcome {
             Ok(0) => {}
             Ok(sent) => {
@@ -243,14 +243,14 @@ fn settle(key: approval::Channel) -> Option<Duration> {
     match key {
         approval::Channel::Terminal | approval::Channel::Cli => Some(Duration::from_millis(20)),
         // Even to sleep for no time at all takes up to a millisecond.
-        approval::Channel::Telegram => None,
+        approval::Channel::Telegram | approval::Channel::Nostr => None,
     }
 }
 
 /// Until something is due again by itself, a tick at most.
 async fn pause(gateway: &Gateway, key: approval::Channel) -> Duration {
     let tick = gateway.in_force().config.gate.timing.idle_tick;
-    if !is_on(gateway, key.key()) || (key == approval::Channel::Telegram && gateway.telegram.is_stopped()) {
+    if !is_on(gateway, key.key()) || gateway.is_stopped(key) {
         return tick;
     }
     let next: Option<Timestamp> = match gateway.store.read().await {

@@ -9,7 +9,7 @@ use crate::pool::{AgentName, MissionName, Timestamp};
 use crate::store::{self, Reader, StoreError};
 use crate::web::missions::{BusReader, NotShown, Seen};
 use crate::web::{self, Desk, Live, Shown, Submitted};
-use crate::wording::{self, AlarmView, Explained, Setting, SweepView, TaskView};
+use crate::wording::{self, AlarmView, Explained, RelayView, Setting, SweepView, TaskView};
 
 /// What the running daemon offers to the local socket and the terminal.
 pub struct GatewayDesk(pub Arc<Gateway>);
@@ -50,6 +50,13 @@ impl Desk for GatewayDesk {
                 late: sweep.late,
             }),
             alarms: status.alarms().into_iter().map(|(at, alarm)| AlarmView { at, alarm }).collect(),
+            relays: self
+                .0
+                .nostr
+                .relays()
+                .into_iter()
+                .map(|(url, relay)| RelayView { url, connected: relay.connected, says: relay.says, at: relay.at })
+                .collect(),
             tasks: status
                 .tasks()
                 .into_iter()

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::ledger::{self, Entry};
 use super::mission::{self, Understood};
-use super::{Gateway, drill, speak, telegram};
+use super::{Gateway, drill, nostr, speak, telegram};
 use crate::approval::{Answer, AnswerKind, Command, InputId, PersonId, Said, Speaker, Target};
 use crate::incident::{self, Ballot, Event, Refusal, Vote};
 use crate::pool::{AgentName, Timestamp};
@@ -26,6 +26,8 @@ pub async fn handle(
     let entry = Entry::open(tx, gateway).await?;
     let heard = if input.source == telegram::SOURCE {
         telegram::hear(tx, &entry, input, prepared).await?
+    } else if input.source == nostr::SOURCE {
+        nostr::hear(tx, &entry, input, prepared).await?
     } else {
         hear(tx, gateway, &entry, input).await?
     };
@@ -36,6 +38,14 @@ pub async fn handle(
     store::inbox::finish(tx, &input.id, &answer, entry.now, heard.evidence).await?;
     fail_point!("inbox.in_handling");
     Ok((heard.answer, heard.plan))
+}
+
+/// What can be read for `input` before its transaction.
+pub(super) async fn prepare(gateway: &Arc<Gateway>, input: &Input) -> Result<Option<String>, StoreError> {
+    match telegram::prepare(gateway, input).await? {
+        Some(prepared) => Ok(Some(prepared)),
+        None => nostr::prepare(gateway, input).await,
+    }
 }
 
 /// What a refusal's journal entry holds besides who and what.
@@ -52,7 +62,7 @@ pub struct Heard {
     /// What the speaker is told.
     pub answer: Answer,
     /// It is the evidence of a decision and is never deleted.
-    evidence: bool,
+    pub(super) evidence: bool,
     journal: Option<store::journal::Entry>,
     /// Other cases may be planned differently now. A vote moves its own case and needs none of it: so
     /// two thousand at once do not plan two thousand cases again and again.

@@ -98,7 +98,17 @@ impl InForce {
 
     /// Whether a substitution can be delivered.
     pub fn can_substitute(&self) -> bool {
-        self.config.gate.substitute.is_some()
+        self.config.gate.substitute.is_some() || !self.config.gate.delivery.is_empty()
+    }
+
+    /// Whether there is a way to tell `substitute` to take over.
+    pub fn reaches(&self, substitute: &AgentName) -> bool {
+        self.config.gate.substitute.is_some() || self.delivery_of(substitute).is_some()
+    }
+
+    /// How `substitute` is told, and asked for its answer; none: it is only told, by the `substitute` command.
+    pub fn delivery_of(&self, substitute: &AgentName) -> Option<&gate::Delivery> {
+        self.config.gate.delivery.of(substitute)
     }
 
     /// The command that tells `substitute` to take over, if there is one.
@@ -108,7 +118,11 @@ impl InForce {
         mission: &MissionName,
         substitute: &AgentName,
     ) -> Option<PreparedCommand> {
-        let command = self.config.gate.substitute.as_ref()?;
+        let command = match self.delivery_of(substitute).map(|delivery| &delivery.way) {
+            Some(gate::DeliveryWay::Command(command)) => command,
+            Some(gate::DeliveryWay::Post { .. }) => return None,
+            None => self.config.gate.substitute.as_ref()?,
+        };
         let values = [("agent", agent.as_str()), ("substitute", substitute.as_str()), ("mission", mission.as_str())];
         Some(PreparedCommand {
             argv: command.argv.iter().map(|argument| filled(argument, &values)).collect(),

@@ -14,8 +14,8 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::arrival::{self, Arrived};
-use super::hear::handle;
-use super::{Gateway, TaskName, ledger, speak, telegram};
+use super::hear::{handle, prepare};
+use super::{Gateway, TaskName, ledger, nostr, speak, telegram};
 use crate::approval::{Answer, InputId, Said};
 use crate::store::inbox::{Appended, Input, InputRow};
 use crate::store::{self, StoreError};
@@ -169,7 +169,7 @@ enum Worked {
 async fn work_off(gateway: &Arc<Gateway>, row: &InputRow, counted: Counted) -> Result<Worked, StoreError> {
     let (job, input) = (Arc::clone(gateway), row.input());
     fail_point!("inbox.before_handled");
-    let prepared = telegram::prepare(gateway, &input).await?;
+    let prepared = prepare(gateway, &input).await?;
     match gateway.store.write(move |tx| Box::pin(async move { handle(tx, &job, &input, prepared).await })).await {
         Ok((answer, plan)) => {
             fail_point!("inbox.after_handled");
@@ -232,7 +232,8 @@ async fn count_failure(
             if failed.set_aside {
                 let alarm = Alarm::InputSetAside { id: InputId(input.id.clone()), why };
                 speak::alarm(tx, &job, &alarm, job.clock.now()).await?;
-                telegram::apologise(tx, &job, &input, told).await?;
+                telegram::apologise(tx, &job, &input, told.clone()).await?;
+                nostr::apologise(tx, &job, &input, told).await?;
             }
             Ok(failed.set_aside)
         })

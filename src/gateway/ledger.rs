@@ -12,7 +12,9 @@ use serde_json::json;
 use super::in_force::InForce;
 use super::{Gateway, rows};
 use crate::approval::{People, PersonId, Request, Target};
-use crate::incident::{self, AgentFacts, Candidate, Case, Event, Execution, Facts, Incident, Standing, Step};
+use crate::incident::{
+    self, AgentFacts, Candidate, Case, Event, Execution, Facts, Incident, OfferStands, Standing, Step,
+};
 use crate::pool::{AgentName, Health, IncidentId, Timestamp};
 use crate::store::cases::CaseRow;
 use crate::store::{self, Reads, StoreError, Tx};
@@ -54,6 +56,7 @@ impl Entry {
     pub async fn let_expire(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
         self.expiry_waits = super::jump::is_due(&self.gateway)
             || self.gateway.telegram.may_hold_votes(self.now)
+            || self.gateway.nostr.may_hold_votes(self.now)
             || store::inbox::has_earlier_unhandled(tx, self.now).await?;
         Ok(())
     }
@@ -97,7 +100,8 @@ impl Entry {
                 Some(_) => self.gateway.watches.health_of(name),
                 None => Health::Unobservable,
             };
-            candidates.push(Candidate { agent: name.clone(), health, free });
+            let reachable = self.in_force.reaches(name);
+            candidates.push(Candidate { agent: name.clone(), health, free, reachable });
         }
         let stand_in_lost = match incident.map(|incident| &incident.standing) {
             Some(Standing::Substituted { by }) => match self.in_force.member(by) {
@@ -250,6 +254,13 @@ impl Entry {
         for execution in step.former_execution.iter().chain(&step.case.execution) {
             let old = old_execution.filter(|old| old.id == execution.id);
             rows::store_execution(tx, old, execution, self.now).await?;
+            if let Some(takeover) = &execution.takeover
+                && takeover.stands == OfferStands::Expired
+                && old.and_then(|old| old.takeover.as_ref()) != Some(takeover)
+            {
+                // Nobody waits for it any more, so it must not be accepted either.
+                super::mission::takeover::take_back(tx, self, &execution.mission, &takeover.handoff).await?;
+            }
         }
         let entries: Vec<_> = step.events.iter().map(|event| journal_entry(&step.case.incident, event)).collect();
         if !entries.is_empty() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ledger::{self, Entry};
-use super::{Gateway, copies, inbox, speak, telegram};
+use super::{Gateway, copies, inbox, nostr, speak, telegram};
 use crate::approval::Request;
 use crate::channel::Delivery;
 use crate::incident::{self, Step};
@@ -112,7 +112,11 @@ async fn mark_all(
                 shown_again(tx, gateway, &entry, &row).await?;
             }
             Delivery::Stopped { why } => {
-                telegram::stop(tx, gateway, why, entry.now).await?;
+                if row.channel == nostr::SOURCE {
+                    nostr::stop(tx, gateway, why, entry.now).await?;
+                } else {
+                    telegram::stop(tx, gateway, why, entry.now).await?;
+                }
                 marked.stuck = true;
             }
         }
@@ -192,8 +196,16 @@ async fn lost(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &MessageRow, w
     let again = entry.now.plus(wait);
     store::messages::failed(tx, &row.id, again).await?;
     store::messages::postpone(tx, &row.channel, &row.target, again).await?;
-    let alarm = Alarm::ChatLost { chat: telegram::name_of(gateway, &row.target), why };
+    let alarm = Alarm::ChatLost { chat: name_of(gateway, row), why };
     speak::alarm_lasts(tx, gateway, cause(row), alarm, entry.now).await
+}
+
+fn name_of(gateway: &Gateway, row: &MessageRow) -> String {
+    if row.channel == nostr::SOURCE {
+        nostr::name_of(gateway, &row.target)
+    } else {
+        telegram::name_of(gateway, &row.target)
+    }
 }
 
 /// Somebody deleted a card that still asks: it is shown again, or nobody would see how to answer. A card
@@ -206,7 +218,7 @@ async fn shown_again(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &Messag
     }
     if row.kind == MessageKind::Card {
         let why = "it refuses the card of a request".to_owned();
-        let alarm = Alarm::ChatLost { chat: telegram::name_of(gateway, &row.target), why };
+        let alarm = Alarm::ChatLost { chat: name_of(gateway, row), why };
         return speak::alarm_lasts(tx, gateway, cause(row), alarm, entry.now).await;
     }
     let Some(outlet) = entry.outlets().into_iter().find(|outlet| outlet.target == row.target) else { return Ok(()) };

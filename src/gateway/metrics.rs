@@ -30,6 +30,21 @@ pub fn text(gateway: &Gateway) -> String {
     gauge("agents_unobservable", "Agents without any signal.", f64::from(unobservable));
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     gauge("alarms", "Alarms that last.", status.alarms().len() as f64);
+    if !gateway.nostr.relays().is_empty() {
+        let relays = gateway.nostr.relays();
+        let connected = relays.values().filter(|relay| relay.connected).count();
+        let read = relays.values().filter(|relay| relay.caught_up).count();
+        let (strangers, refused) = gateway.nostr.counts();
+        #[expect(clippy::cast_precision_loss, reason = "a handful, and counts for a graph")]
+        for (name, help, value) in [
+            ("nostr_relays_connected", "Relays with a connection.", connected as f64),
+            ("nostr_relays_read", "Relays of which all that waited is here.", read as f64),
+            ("nostr_strangers", "Events of nobody in `people` since the start.", strangers as f64),
+            ("nostr_refused", "Events that proved nothing since the start.", refused as f64),
+        ] {
+            gauge(name, help, value);
+        }
+    }
     for (task, state) in status.tasks() {
         let ok = state.is_none_or(|state| state.ok);
         gauge(&format!("task_ok_{}", task.word()), "Whether the task's last run went well.", f64::from(u8::from(ok)));

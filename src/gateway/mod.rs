@@ -24,6 +24,7 @@ pub mod deliver;
 mod desk;
 pub mod door;
 mod drill;
+mod handover;
 mod hear;
 mod heartbeat;
 mod ids;
@@ -34,6 +35,7 @@ mod ledger;
 mod marking;
 mod metrics;
 pub mod mission;
+pub mod nostr;
 mod owed;
 pub mod plan;
 mod reload;
@@ -114,6 +116,8 @@ pub struct Gateway {
     gate: arrival::Gate,
     /// What is known of the bot and its chats.
     pub telegram: telegram::State,
+    /// What is known of the relays, and of who is where.
+    pub nostr: nostr::State,
     folders: begin::Folders,
     /// Answers on the short way.
     owed: owed::Owed,
@@ -173,6 +177,7 @@ impl Gateway {
             agents_at: RwLock::default(),
             gate: arrival::Gate::default(),
             telegram: telegram::State::default(),
+            nostr: nostr::State::default(),
             folders: begin::Folders::new(),
             owed: owed::Owed::default(),
             looks: tokio::sync::Semaphore::new(LOOKS_MAX),
@@ -216,6 +221,7 @@ impl Gateway {
                 target: self.telegram.now_at(*chat).to_string(),
             }));
         }
+        outlets.extend(nostr::outlets(&self.in_force()));
         outlets
     }
 
@@ -227,6 +233,15 @@ impl Gateway {
             issue: gate.issue,
             observing: self.observing(),
             hold: hold.map(|hold| HoldInfo { by: hold.by.clone(), since: hold.since, reason: hold.reason.clone() }),
+        }
+    }
+
+    /// Whether a channel is stopped until somebody mends it.
+    pub fn is_stopped(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::Terminal | Channel::Cli => false,
+            Channel::Telegram => self.telegram.is_stopped(),
+            Channel::Nostr => self.nostr.is_stopped(),
         }
     }
 

@@ -71,6 +71,7 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<bool, StoreError> {
             take_over(gateway, &old.people, new, Revocations::OfThoseWhoLeftEnd).await?;
             gateway.status.set_stale_config(None);
             gateway.bells.mended.notify_one();
+            gateway.bells.mended_nostr.notify_one();
             gateway.status.settle("reload");
             if !changes.is_empty() {
                 speak::raise(gateway, Alarm::NewConfig { changes }).await?;
@@ -106,7 +107,7 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<bool, StoreError> {
 }
 
 /// Keys that are read once, at the start.
-const FROM_THE_NEXT_START: [&str; 9] = [
+const FROM_THE_NEXT_START: [&str; 14] = [
     "store",
     "socket",
     "import_state",
@@ -116,6 +117,11 @@ const FROM_THE_NEXT_START: [&str; 9] = [
     "schedule.systemctl",
     "channels.terminal.input",
     "channels.telegram.enabled",
+    "channels.nostr.enabled",
+    "channels.nostr.relays",
+    "channels.nostr.secret_key_file",
+    "channels.nostr.embedded_relay",
+    "channels.nostr.name",
 ];
 
 /// A change, and whether it waits for the next start: nobody is told that something is in force that is not.

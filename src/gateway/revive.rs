@@ -19,9 +19,10 @@ use tokio::time::Instant;
 use super::begin::begin;
 use super::conclude::await_shim;
 use super::ledger::{self, Entry};
-use super::{Gateway, TaskName, speak, verify};
+use super::mission::takeover;
+use super::{Gateway, TaskName, handover, speak, verify};
 use crate::approval::Action;
-use crate::incident::{self, Case, Execution, ExecutionId, ExecutionState, Facts, Step};
+use crate::incident::{self, Case, Execution, ExecutionId, ExecutionState, Facts, Look, Step};
 use crate::pool::IncidentId;
 use crate::store::executions::ExecutionPhase;
 use crate::store::{self, StoreError};
@@ -227,6 +228,9 @@ async fn further(gateway: &Arc<Gateway>, id: &ExecutionId, incident: &IncidentId
     };
     match &execution.state {
         ExecutionState::Ready => begin(gateway, Some(&case), &execution).await,
+        ExecutionState::Running { .. } if execution.takeover.is_some() && execution.run.is_none() => {
+            handover::deliver(gateway, &case, &execution).await
+        }
         ExecutionState::Running { .. } => await_shim(gateway, &execution, None).await,
         ExecutionState::Done { .. } | ExecutionState::Unknown { .. } => look(gateway, &execution).await,
         ExecutionState::CalledOff { .. }
@@ -255,7 +259,21 @@ async fn look(gateway: &Arc<Gateway>, execution: &Execution) -> Result<Further, 
     let seen = verify::look(gateway, execution.looked_at(), timing.recheck_deadline).await;
     drop(turn);
     fail_point!("revive.before_looked");
-    move_case(gateway, execution, move |case, facts| incident::looked(case, &seen, facts)).await?;
+    let job = Arc::clone(gateway);
+    let (incident, id) = (execution.incident.clone(), execution.id.clone());
+    let looked = gateway.store.write(move |tx| {
+        Box::pin(async move {
+            let entry = Entry::open(tx, &job).await?;
+            let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(()) };
+            let Some(execution) = case.execution.clone().filter(|one| one.id == id) else { return Ok(()) };
+            // How the offer stands is read where it is decided on: an answer that comes later finds it taken back.
+            let look = Look { offer: takeover::stands(tx, &execution).await?, ..seen.clone() };
+            let moved = |case, facts: &Facts<'_>| Ok::<_, Infallible>(incident::looked(case, &look, facts));
+            let Ok(_) = entry.apply(tx, case, None, &moved).await?;
+            Ok(())
+        })
+    });
+    looked.await.map_err(said)?;
     fail_point!("revive.after_looked");
     Ok(Further::Goes)
 }

@@ -11,8 +11,8 @@ use super::desk::GatewayDesk;
 use super::heartbeat::{Heartbeat, Watchdog};
 use super::sweep::Sweeping;
 use super::{
-    Bells, Gateway, MachineClock, Parts, SteadyClock, deliver, door, inbox, mission, plan, reload, retention, revive,
-    speak, start, telegram,
+    Bells, Gateway, MachineClock, Parts, SteadyClock, deliver, door, inbox, mission, nostr, plan, reload, retention,
+    revive, speak, start, telegram,
 };
 use crate::approval::Channel;
 use crate::channel::Terminal;
@@ -120,6 +120,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let rows = start::remember(&gateway).await?;
     telegram::remember(&gateway).await?;
     door::remember(&gateway).await?;
+    nostr::remember(&gateway).await?;
     if let Some(file) = &gate.store.import_state {
         start::import_state(&gateway, file).await?;
     }
@@ -157,6 +158,9 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             }
             if let Some(agents) = gate.agents.clone() {
                 tasks.spawn(door::run(Arc::clone(&gateway), agents));
+            }
+            if gate.channels.nostr.enabled {
+                tasks.spawn(nostr::run(Arc::clone(&gateway)));
             }
             if let Some(watchdog) = Watchdog::of_systemd() {
                 let gateway = Arc::clone(&gateway);

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Gateway;
 use super::ledger::Entry;
-use super::{copies, telegram};
+use super::{copies, nostr, telegram};
 use crate::approval::{Channel, Request};
 use crate::incident::{Event, Step};
 use crate::pool::Timestamp;
@@ -87,6 +87,15 @@ pub async fn step(tx: &mut Tx, entry: &Entry, step: &Step) -> Result<(), StoreEr
                     };
                     (Priority::Request, content)
                 }
+                Channel::Nostr => {
+                    let card = request.and_then(|request| shown.in_chat(&request.id, &outlet.target));
+                    // A card that is still on its way says it itself.
+                    let says_it = card == Some(None) && told.urgency < Urgency::Alarm;
+                    if says_it || !wording::told_in_thread(event, told.urgency) {
+                        continue;
+                    }
+                    (Priority::Request, Content::plain(told.text.clone()).replying_to(card.flatten()))
+                }
             };
             due.push(message(
                 entry.id(),
@@ -147,9 +156,11 @@ pub async fn alarm(tx: &mut Tx, gateway: &Gateway, alarm: &Alarm, now: Timestamp
                 *channel == outlet.channel.key()
             }
             // Once it is let in again, that would be news from yesterday.
-            Alarm::ChatLost { chat, .. } => {
-                outlet.channel == Channel::Telegram && *chat == telegram::name_of(gateway, &outlet.target)
-            }
+            Alarm::ChatLost { chat, .. } => match outlet.channel {
+                Channel::Telegram => *chat == telegram::name_of(gateway, &outlet.target),
+                Channel::Nostr => *chat == nostr::name_of(gateway, &outlet.target),
+                Channel::Terminal | Channel::Cli => false,
+            },
             _ => false,
         };
         let told = outlet.channel == Channel::Terminal || alarm.urgency() > Urgency::Progress;

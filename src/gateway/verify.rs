@@ -22,7 +22,7 @@ pub async fn look(gateway: &Arc<Gateway>, agent: &AgentName, deadline: Duration)
     let in_force = gateway.in_force();
     let Some(member) = in_force.member(agent) else {
         let why = "it is not in the registry".to_owned();
-        return Look { begun: gateway.clock.now(), health: Health::Unknown(why), invocation: None };
+        return Look { begun: gateway.clock.now(), health: Health::Unknown(why), invocation: None, offer: None };
     };
     let seen = gateway.sweeper.probe_one(&member.target, deadline).await;
     // Set back meanwhile, the clock must not have looks ahead of it.
@@ -31,7 +31,7 @@ pub async fn look(gateway: &Arc<Gateway>, agent: &AgentName, deadline: Duration)
     let health = signals.health();
     let interval = in_force.config.gate.schedule.interval;
     gateway.watches.observe(agent, health.clone(), begun, begun, interval);
-    Look { begun, health, invocation: signals.invocation }
+    Look { begun, health, invocation: signals.invocation, offer: None }
 }
 
 /// What a probe brought, and the agent's own heartbeat, in the core's words.

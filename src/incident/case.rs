@@ -179,12 +179,20 @@ impl<'f, 'p> Work<'f, 'p> {
                 if tally.attempts >= self.facts.timing.attempts_max
                     || tally.may_still_run
                     || tally.asked_by_hand
+                    || !tally.did_not_take_over.is_empty()
                     || only_the_provider =>
             {
                 Mode::Ask
             }
             as_it_is => as_it_is,
         }
+    }
+
+    /// What a request about `agent` can offer right now. Who has not taken over before is not suggested again.
+    pub fn offers(&self, agent: &AgentFacts) -> Offers {
+        let not_again = &self.case.incident.tally.did_not_take_over;
+        let substitutes = agent.fit_substitutes().filter(|who| !not_again.contains(who)).cloned().collect();
+        Offers { restart: agent.can_restart, substitutes }
     }
 
     /// Closes the pending request, if there is one. `Request::close` cannot refuse a pending one.
@@ -205,6 +213,7 @@ impl<'f, 'p> Work<'f, 'p> {
     /// Asks people: a new request under a new key.
     pub fn make_request(&mut self, agent: &AgentFacts) {
         let fresh = &self.facts.fresh;
+        let offers = self.offers(agent);
         let incident = &mut self.case.incident;
         let key =
             ApprovalKey::new(incident.agent.clone(), agent.mission.clone(), self.facts.now, fresh.last_key_second);
@@ -219,7 +228,7 @@ impl<'f, 'p> Work<'f, 'p> {
             mission: agent.mission.clone(),
             host: agent.host.clone(),
             created_at: self.facts.now,
-            offers: offers(agent),
+            offers,
             state: RequestState::Pending { expires: None },
         };
         self.tell(Event::Asked { request: request.id.clone(), key, code: request.code });
@@ -242,6 +251,7 @@ impl<'f, 'p> Work<'f, 'p> {
             attempt: 0,
             run: None,
             invocation_before: None,
+            takeover: None,
             state: ExecutionState::Ready,
         };
         let by_policy = execution.basis == Basis::Policy;
@@ -256,6 +266,7 @@ impl<'f, 'p> Work<'f, 'p> {
         let Some(execution) = self.case.execution.as_mut().filter(|one| one.state == ExecutionState::Ready) else {
             return;
         };
+        execution.take_offer_back();
         execution.state = ExecutionState::CalledOff { at: self.facts.now, because: because.clone() };
         let (id, request) = (
             execution.id.clone(),
@@ -294,6 +305,14 @@ impl<'f, 'p> Work<'f, 'p> {
     /// An execution did not help: what comes next.
     pub fn attempt_was_fruitless(&mut self) -> Next {
         self.case.incident.standing = Standing::Open;
+        let took_over_nothing =
+            self.case.execution.as_ref().filter(|one| one.takeover.is_some()).and_then(|one| one.substitute().cloned());
+        let asked_in_vain = took_over_nothing.is_some();
+        if let Some(who) = took_over_nothing
+            && !self.case.incident.tally.did_not_take_over.contains(&who)
+        {
+            self.case.incident.tally.did_not_take_over.push(who);
+        }
         self.case.incident.tally.attempts = self.case.incident.tally.attempts.saturating_add(1);
         let Some(agent) = &self.facts.agent else {
             return Next::AsksAnew(self.pause());
@@ -312,16 +331,12 @@ impl<'f, 'p> Work<'f, 'p> {
                 self.case.incident.tally.wait_until = None;
                 Next::Asks
             }
-            (Mode::Ask | Mode::No, _) if self.case.incident.tally.may_still_run => {
+            // Somebody said no, or nothing: the next one is offered to the people at once.
+            (Mode::Ask | Mode::No, _) if asked_in_vain || self.case.incident.tally.may_still_run => {
                 self.case.incident.tally.wait_until = None;
                 Next::Asks
             }
             (Mode::Ask | Mode::No, _) => Next::AsksAnew(self.pause()),
         }
     }
-}
-
-/// What a request about `agent` can offer right now.
-pub(super) fn offers(agent: &AgentFacts) -> Offers {
-    Offers { restart: agent.can_restart, substitutes: agent.fit_substitutes().cloned().collect() }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Basis, Case, Event, Execution, ExecutionState, Facts, IncidentState, Step};
+use super::{Basis, Case, Event, Execution, ExecutionState, Facts, IncidentState, OfferStands, Step};
 use crate::approval::{Request, RequestState};
 use crate::pool::{AgentName, Mode};
 
@@ -60,6 +60,14 @@ pub fn broken_promises(before: Option<&Case>, step: &Step, facts: &Facts<'_>) ->
             promise(
                 does_what_was_asked(now, after.request.as_ref()),
                 "an execution is for another mission or host than was asked",
+            );
+        }
+        if let Some(takeover) = &now.takeover {
+            let accepted = takeover.stands == OfferStands::Accepted;
+            promise(now.substitute().is_some(), "a handoff belongs to what is no substitution");
+            promise(
+                accepted || !matches!(now.state, ExecutionState::Verified { .. }),
+                "a substitution was called done before it was accepted",
             );
         }
         let begun_here = matches!(now.state, ExecutionState::Running { .. })
@@ -133,6 +141,9 @@ fn execution_goes_one_way(before: Option<&Execution>, former: Option<&Execution>
     if (&old.action, &old.basis) != (&now.action, &now.basis) {
         return false;
     }
+    if !offer_goes_one_way(old, now) {
+        return false;
+    }
     match (&old.state, &now.state) {
         (S::Ready, S::Running { .. }) => now.attempt == old.attempt + 1,
         (S::Ready, S::Ready | S::CalledOff { .. })
@@ -140,6 +151,18 @@ fn execution_goes_one_way(before: Option<&Execution>, former: Option<&Execution>
         | (S::Done { .. }, S::Done { .. } | S::Verified { .. } | S::NotRecovered { .. })
         | (S::Unknown { .. }, S::Unknown { .. } | S::Verified { .. } | S::NotRecovered { .. }) => true,
         (old, now) => old == now,
+    }
+}
+
+/// A handoff is made when an execution begins, is answered once, and stays as it was answered.
+fn offer_goes_one_way(old: &Execution, now: &Execution) -> bool {
+    let begins = matches!((&old.state, &now.state), (ExecutionState::Ready, ExecutionState::Running { .. }));
+    match (&old.takeover, &now.takeover) {
+        (_, Some(new)) if begins => new.stands == OfferStands::Offered,
+        (Some(old), Some(new)) => {
+            old.handoff == new.handoff && (old.stands == OfferStands::Offered || old.stands == new.stands)
+        }
+        (old, new) => begins || old.is_none() == new.is_none(),
     }
 }
 
@@ -209,6 +232,7 @@ mod tests {
             attempt: 0,
             run: None,
             invocation_before: None,
+            takeover: None,
             state: ExecutionState::Ready,
         });
         let found: Vec<_> = broken_promises(Some(&case), &forged, &facts).into_iter().map(|one| one.what).collect();

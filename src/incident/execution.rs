@@ -156,6 +156,33 @@ impl ExecutionState {
     }
 }
 
+/// How the offer stands by which a substitute takes the dead agent's part of the mission over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "stands")]
+pub enum OfferStands {
+    /// It waits for the substitute's answer.
+    Offered,
+    /// The part is the substitute's.
+    Accepted,
+    /// The substitute does not want it.
+    Declined {
+        /// Why not, in its words.
+        reason: String,
+    },
+    /// The substitute did not answer in time, or the gateway took the offer back.
+    Expired,
+}
+
+/// The handoff that the gateway made in its own name, for a substitute that is told of it and answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Takeover {
+    /// The handoff's id, in the execution's mission.
+    pub handoff: String,
+    /// How it stood when it was looked at last.
+    #[serde(flatten)]
+    pub stands: OfferStands,
+}
+
 /// One attempt to carry a decision, or a *yes* of the policy, out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Execution {
@@ -179,6 +206,9 @@ pub struct Execution {
     pub attempt: u32,
     /// The newest start's run folder.
     pub run: Option<String>,
+    /// The handoff that the substitute accepts or declines; none where it is only told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover: Option<Takeover>,
     /// The unit's incarnation before the command, where there is one.
     pub invocation_before: Option<String>,
     /// Where it stands.
@@ -213,6 +243,13 @@ impl Execution {
         }
     }
 
+    /// The substitute's answer is not waited for any more.
+    pub(super) fn take_offer_back(&mut self) {
+        if let Some(takeover) = self.takeover.as_mut().filter(|one| one.stands == OfferStands::Offered) {
+            takeover.stands = OfferStands::Expired;
+        }
+    }
+
     /// The agent that verification looks at: the restarted one, or the substitute.
     pub fn looked_at(&self) -> &AgentName {
         self.substitute().unwrap_or(&self.agent)
@@ -228,6 +265,8 @@ pub struct Look {
     pub health: Health,
     /// The unit's incarnation, where there is one.
     pub invocation: Option<String>,
+    /// How the substitute's offer stands, where there is one.
+    pub offer: Option<OfferStands>,
 }
 
 /// What verification comes to.
@@ -294,7 +333,7 @@ mod tests {
     }
 
     fn look(begun: i64, health: Health, invocation: Option<&str>) -> Look {
-        Look { begun: at(begun), health, invocation: invocation.map(Into::into) }
+        Look { begun: at(begun), health, invocation: invocation.map(Into::into), offer: None }
     }
 
     const GAP: Duration = Duration::from_millis(5000);

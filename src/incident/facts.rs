@@ -56,6 +56,8 @@ pub struct Candidate {
     pub health: Health,
     /// No live execution touches it, and it stands in for nobody else.
     pub free: bool,
+    /// There is a way to tell it.
+    pub reachable: bool,
 }
 
 /// All that is known of a dead agent besides its own case: from the files in force, from the newest
@@ -94,7 +96,10 @@ impl AgentFacts {
     /// The substitutes that could take over right now, best first.
     pub fn fit_substitutes(&self) -> impl Iterator<Item = &AgentName> {
         let can = self.can_substitute;
-        self.candidates.iter().filter(move |one| can && one.free && one.health.is_healthy()).map(|one| &one.agent)
+        self.candidates
+            .iter()
+            .filter(move |one| can && one.reachable && one.free && one.health.is_healthy())
+            .map(|one| &one.agent)
     }
 
     /// Whether `agent` could take over right now.

@@ -79,6 +79,10 @@ pub struct Tally {
     pub may_still_run: bool,
     /// An approver asked for a request by hand: *yes* becomes *ask*.
     pub asked_by_hand: bool,
+    /// Substitutes that took over nothing although they were asked to: they declined, stayed silent or died. They
+    /// are not suggested again, and *yes* becomes *ask*.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub did_not_take_over: Vec<AgentName>,
     /// What the last execution was called off for; the second time in a row waits.
     pub called_off: Option<CalledOff>,
     /// The last thing people were told that is told only once.

@@ -36,10 +36,11 @@ pub use case::{Case, Step, deadlines_moved, delivered, extended, open, restored}
 pub use checker::{BrokenPromise, broken_promises, crossed_promises};
 pub use event::{Event, Next};
 pub use execution::{
-    Basis, CalledOff, Execution, ExecutionId, ExecutionState, Look, STARTS_MAX, Verdict, Verification,
+    Basis, CalledOff, Execution, ExecutionId, ExecutionState, Look, OfferStands, STARTS_MAX, Takeover, Verdict,
+    Verification,
 };
 pub use facts::{AgentFacts, Candidate, Facts, Fresh, Timing};
 pub use incident::{Awaited, Disposition, Incident, IncidentState, Keeper, Standing, Tally, Told};
 pub use plan::tick;
-pub use revive::{Conclusion, begin, looked, may_run, returned};
+pub use revive::{Beginning, Conclusion, begin, looked, may_run, returned};
 pub use vote::{Ballot, Refusal, Unfit, Vote, ask, vote};

@@ -1,7 +1,7 @@
 //! What is next for an open case, or why nothing is. Runs for each open case at each tick and
 //! after each change; on unchanged facts it changes nothing.
 
-use super::case::{Step, Work, offers};
+use super::case::{Step, Work};
 use super::revive::may_run;
 use super::{
     AgentFacts, Awaited, Basis, Case, Disposition, Event, ExecutionState, Facts, IncidentState, Keeper, Standing, Told,
@@ -164,7 +164,7 @@ impl Work<'_, '_> {
             }
             return None;
         }
-        let offers = offers(agent);
+        let offers = self.offers(agent);
         let id = request.id.clone();
         if request.offers != offers {
             if let Some(request) = &mut self.case.request {

@@ -3,7 +3,8 @@
 
 use super::case::{Step, Work};
 use super::{
-    Basis, CalledOff, Case, Event, Execution, ExecutionState, Facts, Look, STARTS_MAX, Standing, Verdict, Verification,
+    Basis, CalledOff, Case, Event, Execution, ExecutionState, Facts, Look, OfferStands, STARTS_MAX, Standing, Verdict,
+    Verification,
 };
 use crate::approval::{Action, Request};
 use crate::pool::{Health, Mode};
@@ -69,9 +70,19 @@ pub fn may_run(
     Ok(())
 }
 
-/// Begins the ready execution in the run folder `run`, or calls it off. `invocation` is the unit's
-/// incarnation by the newest probe.
-pub fn begin(case: Case, run: &str, invocation: Option<String>, facts: &Facts<'_>) -> Step {
+/// What an execution begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beginning {
+    /// The run folder in which its command starts; none where no command starts.
+    pub run: Option<String>,
+    /// The unit's incarnation by the newest probe.
+    pub invocation: Option<String>,
+    /// The handoff that is made with it, for a substitute that answers.
+    pub handoff: Option<String>,
+}
+
+/// Begins the ready execution, or calls it off.
+pub fn begin(case: Case, beginning: Beginning, facts: &Facts<'_>) -> Step {
     let mut work = Work::new(case, facts);
     let Some(execution) = work.case.execution.as_ref().filter(|one| one.state == ExecutionState::Ready) else {
         return work.done();
@@ -83,11 +94,13 @@ pub fn begin(case: Case, run: &str, invocation: Option<String>, facts: &Facts<'_
     }
     if let Some(execution) = &mut work.case.execution {
         execution.attempt = execution.attempt.saturating_add(1);
-        execution.invocation_before = execution.invocation_before.take().or(invocation);
+        execution.invocation_before = execution.invocation_before.take().or(beginning.invocation);
+        execution.takeover =
+            beginning.handoff.map(|handoff| super::Takeover { handoff, stands: super::OfferStands::Offered });
         execution.state = ExecutionState::Running { since: facts.now };
-        execution.run = Some(run.to_owned());
-        let started =
-            Event::Started { execution: execution.id.clone(), action: execution.action.clone(), run: run.to_owned() };
+        execution.run = beginning.run;
+        let run = execution.run.clone().unwrap_or_default();
+        let started = Event::Started { execution: execution.id.clone(), action: execution.action.clone(), run };
         work.case.incident.tally.called_off = None;
         work.tell(started);
     }
@@ -132,13 +145,29 @@ pub fn looked(case: Case, look: &Look, facts: &Facts<'_>) -> Step {
     let Some(execution) = work.case.execution.as_mut() else { return work.done() };
     let before = if execution.substitute().is_some() { None } else { execution.invocation_before.clone() };
     let substitution = execution.substitute().is_some();
+    if let (Some(takeover), Some(stands)) = (&mut execution.takeover, &look.offer)
+        && takeover.stands == OfferStands::Offered
+    {
+        takeover.stands = stands.clone();
+    }
+    let offer = execution.takeover.as_ref().map(|takeover| takeover.stands.clone());
+    if let (
+        Some(OfferStands::Offered),
+        true,
+        ExecutionState::Done { verification } | ExecutionState::Unknown { verification, .. },
+    ) = (&offer, look.health.is_healthy(), &mut execution.state)
+    {
+        // It has as long as the offer lasts, as long as it lives.
+        verification.deadline = verification.deadline.max(look.begun.plus(facts.timing.verify_for));
+    }
     let (verdict, since) = match &mut execution.state {
-        // A healthy substitute says nothing of whether it was ever told to take over.
-        ExecutionState::Unknown { verification, .. } if substitution => {
+        // A healthy substitute says nothing of whether it was ever told to take over; its answer does.
+        ExecutionState::Unknown { verification, .. } if substitution && offer.is_none() => {
             (Verdict::GivenUp("nobody can say whether the packet was delivered".into()), verification.since)
         }
         ExecutionState::Done { verification } | ExecutionState::Unknown { verification, .. } => {
-            (verification.look(look, before.as_deref(), gap), verification.since)
+            let seen = verification.look(look, before.as_deref(), gap);
+            (answered(seen, offer.as_ref()), verification.since)
         }
         ExecutionState::Ready
         | ExecutionState::Running { .. }
@@ -159,6 +188,7 @@ pub fn looked(case: Case, look: &Look, facts: &Facts<'_>) -> Step {
             work.tell(Event::Verified { execution: id, action, after: facts.now.since(since) });
         }
         Verdict::GivenUp(why) => {
+            execution.take_offer_back();
             execution.state = ExecutionState::NotRecovered { at: facts.now, why: why.clone() };
             let next = work.attempt_was_fruitless();
             work.tell(Event::NotRecovered { execution: id, action, why, next });
@@ -167,10 +197,22 @@ pub fn looked(case: Case, look: &Look, facts: &Facts<'_>) -> Step {
     work.done()
 }
 
+/// What the probes say, together with the substitute's own answer: until it has accepted, nobody is told that it took
+/// over, however healthy it is.
+fn answered(seen: Verdict, offer: Option<&OfferStands>) -> Verdict {
+    match (offer, seen) {
+        (Some(OfferStands::Declined { reason }), _) => Verdict::GivenUp(format!("it declined: {reason}")),
+        (Some(OfferStands::Expired), _) => Verdict::GivenUp("it did not answer in time".into()),
+        (Some(OfferStands::Offered), Verdict::Lives) => Verdict::Undecided,
+        (None | Some(OfferStands::Offered | OfferStands::Accepted), seen) => seen,
+    }
+}
+
 impl Work<'_, '_> {
     fn fail(&mut self, why: String) {
         let now = self.facts.now;
         let Some(execution) = self.case.execution.as_mut() else { return };
+        execution.take_offer_back();
         execution.state = ExecutionState::Failed { at: now, why: why.clone() };
         let (id, action) = (execution.id.clone(), execution.action.clone());
         let next = self.attempt_was_fruitless();

@@ -183,7 +183,7 @@ impl Work<'_, '_> {
                 let candidate = agent.candidates.iter().find(|candidate| candidate.agent == *who);
                 let why = match candidate {
                     None => Some(Unfit::NotConfigured),
-                    Some(_) if !agent.can_substitute => Some(Unfit::NoDelivery),
+                    Some(one) if !agent.can_substitute || !one.reachable => Some(Unfit::NoDelivery),
                     Some(one) if !one.health.is_healthy() => Some(Unfit::NotHealthy),
                     Some(one) if !one.free => Some(Unfit::NotFree),
                     Some(_) => None,

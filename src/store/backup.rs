@@ -35,7 +35,7 @@ pub async fn write(source: &Reader, to: &Path, now: Timestamp) -> Result<(), Sto
 /// What SQLite finds wrong with the file underneath; nothing is good news. At most ten findings, each a
 /// line. Reads the whole file.
 pub async fn damage(source: &Reader) -> Result<Vec<String>, StoreError> {
-    let rows = source.lend().await?.ask(sql("PRAGMA quick_check(10)")).await?;
+    let rows = source.lend().await?.ask_at_length(sql("PRAGMA quick_check(10)")).await?;
     let findings = rows.iter().map(|row| Ok(row.nth::<String>(0)?)).collect::<Result<Vec<_>, StoreError>>()?;
     Ok(findings.into_iter().filter(|finding| finding != "ok").collect())
 }
@@ -55,7 +55,7 @@ async fn copy(source: &Reader, part: &Path, now: Timestamp) -> Result<(), StoreE
     let name = part.to_str().ok_or_else(|| {
         StoreError::io("create", part)(std::io::Error::new(ErrorKind::InvalidInput, "the name is not UTF-8"))
     })?;
-    source.lend().await?.ask(sql("VACUUM INTO $1").bind(name.to_owned())).await?;
+    source.lend().await?.ask_at_length(sql("VACUUM INTO $1").bind(name.to_owned())).await?;
     let part = part.to_owned();
     off_the_runtime(move || stamp(&part, now)).await?
 }

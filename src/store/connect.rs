@@ -110,7 +110,7 @@ impl Readers {
 
 /// A connection that reads. It goes back when this is dropped, with no transaction open.
 pub(super) struct Lent {
-    /// None while an answer is being waited for, and after it was not.
+    /// Only what is being dropped has none.
     connection: Option<Connection>,
     readers: Arc<Inner>,
     _permit: OwnedSemaphorePermit,
@@ -125,18 +125,15 @@ impl Lent {
         Ok(())
     }
 
-    /// The rows that answer `statement`.
-    pub(super) async fn ask(&mut self, statement: Sql) -> Result<Vec<Row>, StoreError> {
-        let connection = self.connection.take().ok_or(StoreError::Closed)?;
-        // A long answer must not keep others of the runtime from running. Who stops waiting loses the
-        // connection with its transaction; another one is made when it is needed.
-        let (connection, ran) = off_the_runtime(move || {
-            let ran = statement.run(&connection);
-            (connection, ran)
-        })
-        .await?;
-        self.connection = Some(connection);
-        Ok(ran?.rows)
+    /// The rows that answer `statement`: few, or a page of many. It is asked on the caller's thread, which such
+    /// an answer keeps for less time than handing it to another one and back.
+    pub(super) fn ask(&mut self, statement: &Sql) -> Result<Vec<Row>, StoreError> {
+        Ok(statement.run(self.connection.as_ref().ok_or(StoreError::Closed)?)?.rows)
+    }
+
+    /// As [`Lent::ask`], for what takes as long as the store is large.
+    pub(super) async fn ask_at_length(mut self, statement: Sql) -> Result<Vec<Row>, StoreError> {
+        off_the_runtime(move || self.ask(&statement)).await?
     }
 }
 

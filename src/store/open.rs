@@ -61,7 +61,7 @@ impl Store {
     pub async fn open_read_only(path: &Path) -> Result<Reader, StoreError> {
         place::check_readable(path)?;
         let reader = Reader::connect(path, &OpenOptions::default()).await?;
-        schema::check(&mut reader.readers.lend().await?, path).await?;
+        schema::check(&mut reader.readers.lend().await?, path)?;
         Ok(reader)
     }
 

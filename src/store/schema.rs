@@ -76,9 +76,9 @@ fn apply_one(connection: &mut Connection, version: i64, name: &'static str, text
 }
 
 /// That the schema is exactly the one this program knows.
-pub(super) async fn check(reader: &mut Lent, path: &Path) -> Result<(), StoreError> {
-    let applied = match Kept::of(&reader.ask(tables()).await?)?.applied() {
-        Some(statement) => applied(&reader.ask(statement).await?)?,
+pub(super) fn check(reader: &mut Lent, path: &Path) -> Result<(), StoreError> {
+    let applied = match Kept::of(&reader.ask(&tables())?)?.applied() {
+        Some(statement) => applied(&reader.ask(&statement)?)?,
         None => Vec::new(),
     };
     compare(&applied, path)?;

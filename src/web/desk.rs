@@ -7,7 +7,7 @@ use super::missions::{BusReader, NotShown, Seen};
 use crate::approval::{Answer, InputId, PersonId, Said};
 use crate::pool::{AgentName, MissionName, Timestamp};
 use crate::store::{Reader, StoreError};
-use crate::wording::{AlarmView, Setting, SweepView, TaskView};
+use crate::wording::{AlarmView, RelayView, Setting, SweepView, TaskView};
 
 /// What the running daemon offers to those who come in by the local socket or its terminal.
 ///
@@ -119,4 +119,6 @@ pub struct Live {
     pub agents: Option<std::net::SocketAddr>,
     /// Its tasks, by name.
     pub tasks: Vec<TaskView>,
+    /// Relays, by address.
+    pub relays: Vec<RelayView>,
 }

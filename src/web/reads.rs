@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::desk::{Live, Shown};
 use crate::approval::{Answer, AnswerKind, ApprovalKey, Code, Drill, InputId, PersonId, Request, Speaker};
+use crate::channel::nostr;
 use crate::incident::{Execution, Incident};
 use crate::pool::{AgentName, Timestamp};
 use crate::store::agents::{self, Health};
@@ -247,8 +248,8 @@ pub async fn status(
     view.executions.sort_by(|one, other| one.agent.cmp(&other.agent));
     view.messages_due = messages::count_due(&mut db).await?;
     view.set_aside = inbox::set_aside(&mut db, INPUTS_MAX).await?.into_iter().map(|row| InputId(row.id)).collect();
-    if let Some(Live { since, sweep, alarms, tasks, agents: _ }) = live {
-        view = StatusView { daemon_since: Some(since), sweep, alarms, tasks, ..view };
+    if let Some(Live { since, sweep, alarms, tasks, relays, agents: _ }) = live {
+        view = StatusView { daemon_since: Some(since), sweep, alarms, tasks, relays, ..view };
     }
     Ok(Shown::new(wording::status_text(&view, setting, now), &view))
 }
@@ -312,13 +313,30 @@ pub async fn set_aside(reader: &Reader, setting: &Setting, now: Timestamp) -> Re
 pub async fn verify(reader: &Reader, progress: impl FnMut(u64, u64) + Send) -> Result<Shown, StoreError> {
     let mut db = reader.read().await?;
     let verified = journal::verify(&mut db, progress).await?;
-    let value = match &verified {
+    let receipts = nostr::check_receipts(&mut db).await?;
+    let mut value = match &verified {
         Verified::Whole { head: Head { seq, hash } } => {
-            serde_json::json!({ "whole": true, "entries": seq, "head": hash })
+            serde_json::json!({ "whole": receipts.bad.is_empty(), "entries": seq, "head": hash })
         }
         Verified::Broken { seq, why } => serde_json::json!({ "whole": false, "entry": seq, "why": why }),
     };
-    Ok(Shown::new(verified_text(&verified), &value))
+    if receipts.good > 0 || !receipts.bad.is_empty() {
+        let bad = receipts.bad.iter().map(|(seq, why)| serde_json::json!({ "entry": seq, "why": why }));
+        value["receipts"] = serde_json::json!({ "good": receipts.good, "bad": bad.collect::<Vec<_>>() });
+    }
+    Ok(Shown::new(format!("{}{}", verified_text(&verified), receipts_text(&receipts)), &value))
+}
+
+/// What signatures prove; nothing where there are none.
+fn receipts_text(receipts: &nostr::Checked) -> String {
+    let mut text = String::new();
+    if receipts.good > 0 {
+        text.push_str(&format!("\n{} receipts prove what people signed.", receipts.good));
+    }
+    for (seq, why) in &receipts.bad {
+        text.push_str(&format!("\nThe receipt of entry {seq} proves NOTHING: {why}."));
+    }
+    text
 }
 
 fn verified_text(verified: &Verified) -> String {

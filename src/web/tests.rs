@@ -87,7 +87,14 @@ impl Desk for FakeDesk {
     }
 
     fn live(&self) -> Live {
-        Live { since: Timestamp::from_millis(7), sweep: None, alarms: Vec::new(), tasks: Vec::new(), agents: None }
+        Live {
+            since: Timestamp::from_millis(7),
+            sweep: None,
+            alarms: Vec::new(),
+            tasks: Vec::new(),
+            relays: Vec::new(),
+            agents: None,
+        }
     }
 
     async fn explain(&self, agent: &AgentName) -> Result<Option<Shown>, StoreError> {

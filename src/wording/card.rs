@@ -116,6 +116,28 @@ impl Card {
     }
 }
 
+impl Card {
+    /// Text for a client that wraps lines itself, with how to answer in its thread and elsewhere.
+    pub fn to_message(&self) -> String {
+        let mut parts = vec![self.title.clone()];
+        parts.push(self.lines.join("\n"));
+        if !self.recent.is_empty() {
+            parts.push(format!("Lately:\n{}", self.recent.join("\n")));
+        }
+        if !self.answers.is_empty() {
+            let answers = self.answers.iter().map(|answer| {
+                let short = answer.command(self.code).replace(&format!(" {}", self.code), "");
+                format!("• {short} – {}", answer.label(&self.agent))
+            });
+            let answers = answers.collect::<Vec<_>>().join("\n");
+            let example = self.answers.first().map(|answer| answer.command(self.code)).unwrap_or_default();
+            parts.push(format!("Reply to this message with one of:\n{answers}\nElsewhere, with the code: {example}"));
+        }
+        parts.push(self.footer.clone());
+        parts.join("\n\n")
+    }
+}
+
 /// The card of `request` as it stands.
 pub fn card(incident: &Incident, request: &Request, known: &CardFacts<'_>, setting: &Setting, now: Timestamp) -> Card {
     let pending = request.is_pending();

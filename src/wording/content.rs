@@ -1,5 +1,8 @@
 use serde::{Deserialize, Serialize};
 
+use crate::approval::{ApprovalKey, Code, Request};
+use crate::pool::{AgentName, MissionName};
+
 /// What a message says. Kept on disk with the message: add optional fields, change none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
@@ -29,6 +32,43 @@ pub struct Content {
     /// It goes on without a sound: nobody has to do anything about it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub silent: bool,
+    /// What a program may read of it, where it is a request and the channel can carry that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packet: Option<Packet>,
+}
+
+/// A request as a program reads it. Kept on disk with the message: add optional fields, change none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packet {
+    /// The request's key.
+    pub key: ApprovalKey,
+    /// Its code.
+    pub code: Code,
+    /// Who died.
+    pub agent: AgentName,
+    /// In which mission.
+    pub mission: MissionName,
+    /// How long it can be answered from its first delivery on, in milliseconds.
+    pub ttl_ms: u64,
+    /// A restart is offered.
+    pub restart: bool,
+    /// Who could take over.
+    pub substitutes: Vec<AgentName>,
+}
+
+impl Packet {
+    /// Of a request that can be answered for so long.
+    pub fn of(request: &Request, ttl: std::time::Duration) -> Self {
+        Self {
+            key: request.key.clone(),
+            code: request.code,
+            agent: request.agent.clone(),
+            mission: request.mission.clone(),
+            ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+            restart: request.offers.restart,
+            substitutes: request.offers.substitutes.clone(),
+        }
+    }
 }
 
 /// A file.

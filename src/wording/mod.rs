@@ -25,6 +25,7 @@ mod happened;
 mod html;
 mod journal;
 mod mission;
+mod nostr;
 mod notice;
 mod phrase;
 mod plain;
@@ -43,7 +44,7 @@ pub use bus::{
 };
 pub use card::{AnswerOption, Card, CardFacts, answers, card};
 pub use chat::{anonymous, forwarded, help, nothing_planned, page_line, unknown_button, via_bot, whoami};
-pub use content::{Button, Content, Document};
+pub use content::{Button, Content, Document, Packet};
 pub use drill::{
     DrillCopy, NoDrill, drill_button, drill_here, drill_html, drill_over, drill_report, drill_started, drill_text,
     no_drill, no_such_drill, only_a_drill,
@@ -56,11 +57,14 @@ pub use mission::{
     BusReply, HandoffStands, HandoffView, Holders, MissionLine, MissionView, RecipientHealth, bus_refusal, bus_reply,
     event_line, handoff_card, handoff_line, mission_text, missions_text,
 };
-pub use notice::{Notice, Urgency, notice, rings, speaks_of};
+pub use nostr::{
+    ask_in_private, foreign_code, no_decision, not_your_packet, two_keys, two_packets, whoami_nostr, wrong_time,
+};
+pub use notice::{Notice, Urgency, notice, rings, speaks_of, told_in_thread};
 pub use plain::{REASON_MAX, SHORT_MAX, WIDTH, harmless};
 pub use setting::{HoldInfo, Setting, request_message};
 pub use status::{
-    AlarmView, HealthCounts, IncidentView, LiveExecution, PendingView, StatusView, SweepView, TaskView, pending_text,
-    status_text,
+    AlarmView, HealthCounts, IncidentView, LiveExecution, PendingView, RelayView, StatusView, SweepView, TaskView,
+    pending_text, status_text,
 };
 pub use time::{clock_time, human};

@@ -148,6 +148,21 @@ pub fn rings(event: &Event, urgency: Urgency, has_card: bool) -> bool {
     }
 }
 
+/// Whether a channel that cannot change what it said hears of `event` in the thread of a request: of every
+/// end, and of whatever somebody must look at; the steps between are left to the history.
+pub fn told_in_thread(event: &Event, urgency: Urgency) -> bool {
+    match urgency {
+        Urgency::Alarm | Urgency::Decision => true,
+        Urgency::Progress => matches!(
+            event,
+            Event::Ready { by_policy: true, .. }
+                | Event::Verified { .. }
+                | Event::Withdrawn { .. }
+                | Event::CalledOff { .. }
+        ),
+    }
+}
+
 fn after_calling_off(because: &CalledOff, setting: &Setting, now: Timestamp) -> String {
     let then = match because {
         CalledOff::OnHold => match setting.keeper(now) {

@@ -31,6 +31,22 @@ pub struct StatusView {
     pub alarms: Vec<AlarmView>,
     /// The daemon's tasks, by name.
     pub tasks: Vec<TaskView>,
+    /// Relays, by address; none where Nostr is off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relays: Vec<RelayView>,
+}
+
+/// One relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayView {
+    /// Its address.
+    pub url: String,
+    /// There is a connection.
+    pub connected: bool,
+    /// Its last word, or the network's.
+    pub says: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// One sweep over the fleet.
@@ -164,6 +180,13 @@ pub fn status_text(view: &StatusView, setting: &Setting, now: Timestamp) -> Stri
         lines.push(format!("Inputs set aside (`inbox retry ID`): {}.", list(ids, "none")));
     }
     lines.push(format!("Messages not sent yet: {}.", view.messages_due));
+    if !view.relays.is_empty() {
+        section(&mut lines, "Relays", &view.relays, |one| {
+            let connected = if one.connected { "" } else { "not connected: " };
+            let (url, says) = (harmless(&one.url, REASON_MAX), harmless(&one.says, REASON_MAX));
+            format!("{url}: {connected}{says} ({})", time(one.at))
+        });
+    }
     section(&mut lines, "Tasks", &view.tasks, |one| {
         let at = one.at.map_or("not run yet".to_owned(), time);
         format!("{}: {} ({at})", harmless(&one.name, SHORT_MAX), harmless(&one.state, REASON_MAX))

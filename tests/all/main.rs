@@ -9,6 +9,7 @@ mod bot_api;
 mod crash;
 mod documents;
 mod door;
+mod nostr;
 mod plan;
 mod shim;
 mod stories;

@@ -222,7 +222,7 @@ impl Channel for Sender {
 
     fn deliver<'a>(&'a self, message: Outgoing<'a>) -> BoxFuture<'a, Delivery> {
         Box::pin(async move {
-            let Outgoing { target, content, kind } = message;
+            let Outgoing { target, content, kind, .. } = message;
             if kind == Kind::Answer {
                 return delivery(self.answer(target, content).await.map(|()| None), None);
             }

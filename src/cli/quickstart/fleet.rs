@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use crate::channel::nostr::npub;
 use crate::cli::example_agent::{agent_file, port_of, quickstart_lock};
+use crate::cli::keys;
 use crate::pool::AgentName;
 
 /// The agents, and what the policy says of each.
@@ -99,6 +101,11 @@ impl Fleet {
         self.dir.join("lazarus-gate.yaml")
     }
 
+    /// The approver's secret key.
+    pub fn approver(&self) -> PathBuf {
+        self.dir.join("approver.key")
+    }
+
     /// The daemon's socket.
     pub fn socket(&self) -> PathBuf {
         self.dir.join("run").join("gate.sock")
@@ -121,18 +128,20 @@ impl Fleet {
             text.push_str(&format!("  {name:<5} 127.0.0.1:{port:<6} mission {mission:<8} if it dies, {means}\n"));
         }
         let pid = agent_file(&self.dir, &AgentName::new("ada").unwrap_or_else(|_| unreachable!()), "pid");
-        let me = shown(&self.program);
+        let (me, config) = (shown(&self.program), self.config());
+        let config = config.display();
         if auto {
-            text.push_str("\nNow watch: ada is killed, people are asked, somebody approves.\n");
+            text.push_str("\nNow watch: ada is killed, people are asked, somebody approves with a Nostr key.\n");
             return text;
         }
         text.push_str(&format!(
             "\nNow kill one, in another terminal:\n\n  kill -9 $(cat {})\n\n\
              A request will be printed here within some seconds. Answer here (approve CODE), or there:\n\n  \
-             {me} --config {} pending\n  {me} --config {} approve CODE\n\nCtrl-C ends everything.\n",
+             {me} --config {config} pending\n  {me} --config {config} approve CODE\n\n\
+             or sign it with a key of your own, over the relay that runs here:\n\n  \
+             {me} --config {config} approve CODE --nostr --key {}\n\nCtrl-C ends everything.\n",
             pid.display(),
-            self.config().display(),
-            self.config().display(),
+            self.approver().display(),
         ));
         text
     }
@@ -155,7 +164,14 @@ impl Fleet {
         fs::write(self.dir.join("mission_bus_profiles.json"), crate::config::DEFAULT_PROFILES)?;
         let quoted = |path: &Path| serde_json::Value::from(path.to_string_lossy().into_owned()).to_string();
         let dir = fs::canonicalize(&self.dir)?;
+        // The gateway's key and one approver's, and a free port for the relay between them.
+        let gateway = keys::generate(&dir.join("gateway.key"))?;
+        let approver = keys::generate(&dir.join("approver.key"))?;
+        let relay = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        fs::write(self.dir.join("gateway.npub"), npub(&gateway.hex()))?;
         let gate = GATE
+            .replace("$RELAY", &format!("127.0.0.1:{relay}"))
+            .replace("$NPUB", &npub(&approver.hex()))
             .replace("$PROGRAM", &quoted(&self.program))
             .replace("$DIR", &quoted(&dir))
             .replace("$UID", &uid.to_string());
@@ -177,7 +193,7 @@ const POLICY: &str = r#"{
   "missions": {"ledger": {"mode": "ask"}, "errands": {"mode": "yes"}, "archive": {"mode": "no"}},
   "agents": {},
   "substitutions": {},
-  "approval_channels": {}
+  "approval_channels": {"nostr": {"enabled": true, "target": "me"}}
 }
 "#;
 
@@ -195,7 +211,13 @@ restart:
   # The example's agents are no systemd units: this starts one anew.
   - {agents: '*', run: [$PROGRAM, example-agent, --dir, $DIR, '{agent}'], timeout: 15s}
 people:
-  me: {local_user: $UID, approves: '*'}
+  me: {local_user: $UID, nostr: $NPUB, relays: ['ws://$RELAY'], approves: '*'}
 channels:
   terminal: {enabled: true}
+  nostr:
+    enabled: true
+    # A relay inside the daemon, on this machine only.
+    embedded_relay: $RELAY
+    secret_key_file: gateway.key
+    audiences: {me: {people: [me], style: private}}
 ";

@@ -1,15 +1,19 @@
 //! The story as `--auto` plays it: over the local socket, like a person at another terminal.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use serde_json::Value;
 
 use super::fleet::Fleet;
-use crate::approval::AnswerKind;
+use crate::approval::{Code, Target};
 use crate::channel::Terminal;
+use crate::channel::nostr::nostr_sdk::Timestamp as Seconds;
+use crate::channel::nostr::{Approver, Identity, NotDecided, Told, Verb};
 use crate::cli::Ambient;
-use crate::web::{Client, NewCommand, Patience};
+use crate::config::{self, Users};
+use crate::web::{Client, Patience};
 
 /// How long each step may take, on a busy machine too.
 const STEP_WITHIN: Duration = Duration::from_secs(60);
@@ -36,17 +40,30 @@ pub async fn tell(fleet: &Fleet, output: &Terminal) -> anyhow::Result<()> {
     })
     .await?;
 
-    output.say(&format!("\n--- somebody answers: approve {code}\n")).await?;
-    let command = NewCommand {
-        id: Ambient::of_this_process().command_id(),
-        line: format!("approve {code}"),
-        context: None,
-        document: None,
+    let key = fleet.approver();
+    output.say(&format!("\n--- somebody signs: approve {code} --nostr --key {}\n", key.display())).await?;
+    let gate =
+        config::load_gate_only(&fleet.config(), &Users::of_this_machine()).map_err(|problem| anyhow!("{problem}"))?;
+    let approver = Approver {
+        identity: Identity::read(key)?,
+        gateway: Identity::find(&gate.channels.nostr, &BTreeMap::new())?.public(),
+        relays: gate.channels.nostr.all_relays(),
     };
-    let state = client.say(&command).await?;
-    let answer = state.answer.context("the approval is still being worked off")?;
-    if answer.outcome != AnswerKind::Taken {
-        bail!("the approval was not taken: {}", answer.text);
+    let target = Target::Code(Code::parse(&code)?);
+    let now = || Seconds::from(u64::try_from(Ambient::of_this_process().now.as_secs()).unwrap_or(0));
+    let told = until("the request is at the relay", async || {
+        match approver.decide(&target, Verb::Approve, "", now(), STEP_WITHIN).await {
+            Ok(told) => Ok(Some(told)),
+            // It was seen at the socket, and is on its way here.
+            Err(NotDecided::NoRequest(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    })
+    .await?;
+    match told {
+        Told::Answer(text) if !text.starts_with("refused:") => {}
+        Told::Answer(text) => bail!("the approval was not taken: {text}"),
+        Told::Nothing => bail!("the gateway has not answered"),
     }
     for (kind, what) in [
         ("started", "the restart is started"),

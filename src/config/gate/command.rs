@@ -188,11 +188,17 @@ impl SubstituteCommand {
             return None;
         }
         let mut section = root.section("substitute");
-        let allowed = [Placeholder::Agent, Placeholder::Substitute, Placeholder::Mission];
-        let argv = read_argv(&mut section, &allowed);
-        let (timeout, env) = (read_timeout(&mut section), read_env(&mut section));
-        let output_limit = read_output_limit(&mut section);
+        let read = Self::read_in(&mut section);
         section.finish();
+        read
+    }
+
+    /// Reads its keys out of a section that may have others.
+    pub(super) fn read_in(section: &mut Section<'_>) -> Option<Self> {
+        let allowed = [Placeholder::Agent, Placeholder::Substitute, Placeholder::Mission];
+        let argv = read_argv(section, &allowed);
+        let (timeout, env) = (read_timeout(section), read_env(section));
+        let output_limit = read_output_limit(section);
         Some(Self { argv: argv?, timeout, env, output_limit })
     }
 }

@@ -7,10 +7,12 @@
 mod agents;
 mod channels;
 mod command;
+mod delivery;
 mod files;
 mod hosts;
 mod log;
 mod mission;
+mod nostr;
 mod npub;
 mod people;
 mod schedule;
@@ -25,11 +27,13 @@ use serde_json::Value;
 use crate::pool::{AgentName, LocalHosts, UnitTemplate};
 
 pub use agents::{Agents, HeartbeatRule};
-pub use channels::{Audience, Channels, Nostr, NostrStyle, Terminal};
+pub use channels::{Channels, Terminal};
 pub use command::{NameFilter, Placeholder, RestartTemplate, SubstituteCommand, SystemctlRestart};
+pub use delivery::{Deliveries, Delivery, DeliveryUrl, DeliveryWay};
 pub use files::{Files, Store};
 pub use log::{Log, LogFormat, LogLevel};
 pub use mission::Mission;
+pub use nostr::{Audience, NOSTR_CREDENTIAL, NOSTR_KEY_VARIABLE, Nostr, NostrStyle};
 pub use people::{BusRole, Participant, PeopleSeen, Person};
 
 pub use crate::approval::Approves;
@@ -78,6 +82,8 @@ pub struct Gate {
     pub people: Vec<Person>,
     /// Where people are asked and told.
     pub channels: Channels,
+    /// How substitutes are told what they take over, and answer; those who are not there are told by `substitute`.
+    pub delivery: Deliveries,
     /// The door for agents; none: it stays shut.
     pub agents: Option<Agents>,
     /// How long what is done with is kept.
@@ -109,12 +115,13 @@ impl Gate {
             substitute: SubstituteCommand::read(&mut root),
             people: people::read(root.section("people"), users),
             channels: Channels::read(root.section("channels"), folder),
+            delivery: Deliveries::read(root.section("delivery"), folder),
             agents: Agents::read(&mut root),
             retention: Retention::read(root.section("retention")),
             log: Log::read(root.section("log")),
             observe: root.flag("observe", false),
         };
-        gate.channels.check_people(&gate.people, notes);
+        gate.channels.nostr.check_people(&gate.people, notes);
         root.finish();
         gate
     }

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nostr_sdk::RelayUrl;
 use serde_json::Value;
 
 use super::log::word;
+use super::nostr::read_relays;
 use super::npub;
 use crate::approval::{Approves, PersonId};
 use crate::config::Lookup;
@@ -29,6 +31,8 @@ pub struct Person {
     pub telegram: Option<i64>,
     /// Nostr public keys in lower-case hexadecimal.
     pub nostr: BTreeSet<String>,
+    /// Where the person takes private messages on Nostr, for want of a list of their own there.
+    pub relays: Vec<RelayUrl>,
     /// For which missions the person may decide, snooze and hold.
     pub approves: Approves,
     /// Who the person is on the bus of a mission; authorises nothing.
@@ -96,6 +100,7 @@ impl PeopleSeen {
                     uid: old.uid.filter(|uid| new.uid == Some(*uid)),
                     telegram: old.telegram.filter(|id| new.telegram == Some(*id)),
                     nostr: old.nostr.intersection(&new.nostr).cloned().collect(),
+                    relays: old.relays.clone(),
                     approves: match (&old.approves, &new.approves) {
                         (Approves::All, new) => new.clone(),
                         (old, Approves::All) => old.clone(),
@@ -137,6 +142,7 @@ fn read_person(id: PersonId, mut section: Section<'_>, users: &dyn Lookup, claim
         uid: read_local_user(name, &mut section, users, claims),
         telegram: read_telegram(name, &mut section, claims),
         nostr: read_nostr(name, &mut section, claims),
+        relays: read_relays(&mut section),
         approves: read_approves(&mut section),
         participant: read_participant(section.section("participant")),
     };

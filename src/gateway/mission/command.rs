@@ -187,7 +187,9 @@ impl Word<'_> {
         let mut obeyed = read(shown);
         match self.speaking.said.via {
             Channel::Telegram => obeyed.shows = Shows::Document { name: format!("{mission}-{id}.json"), content },
-            Channel::Terminal => obeyed.heard.answer.text = format!("{}\n{content}", obeyed.heard.answer.text),
+            Channel::Terminal | Channel::Nostr => {
+                obeyed.heard.answer.text = format!("{}\n{content}", obeyed.heard.answer.text)
+            }
             Channel::Cli => {}
         }
         Ok(obeyed)

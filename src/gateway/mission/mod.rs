@@ -16,6 +16,7 @@ mod card;
 mod command;
 pub mod expire;
 mod import;
+pub mod takeover;
 mod understand;
 mod who;
 

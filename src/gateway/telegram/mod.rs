@@ -12,6 +12,7 @@ mod state;
 
 pub(super) use hear::{apologise, hear, prepare};
 pub(super) use moves::{follow, name_of, remember, stop};
+pub(super) use questions::look_up;
 pub use start::run;
 pub use state::{Me, State};
 

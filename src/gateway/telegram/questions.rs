@@ -27,6 +27,20 @@ pub async fn prepare(gateway: &Arc<Gateway>, input: &Input) -> Result<Option<Str
     let Some(from) = message.from.filter(|_| message.void.is_none()) else { return Ok(None) };
     let Some(Heeded { line, .. }) = line_of(&message, &me) else { return Ok(None) };
     let Some(Ok(question)) = Question::parse(&line, None) else { return Ok(None) };
+    if let Question::Whoami = question {
+        let in_force = gateway.in_force();
+        let chat = Target { chat: message.chat, topic: message.topic };
+        return Ok(Some(wording::whoami(from, in_force.people.who(&Speaker::Telegram(from)), &chat.to_string())));
+    }
+    look_up(gateway, question).await
+}
+
+/// The answer to a question that does not depend on who asks it; none for what is answered by a card, and
+/// for who somebody is.
+pub(in crate::gateway) async fn look_up(
+    gateway: &Arc<Gateway>,
+    question: Question,
+) -> Result<Option<String>, StoreError> {
     let desk = GatewayDesk(Arc::clone(gateway));
     let (reader, setting, now) = (desk.reader(), desk.setting(), desk.now());
     let said = match question {
@@ -39,12 +53,7 @@ pub async fn prepare(gateway: &Arc<Gateway>, input: &Input) -> Result<Option<Str
         },
         Question::Plan => plan(gateway, &desk).await?,
         Question::Help => wording::help(),
-        Question::Whoami => {
-            let in_force = gateway.in_force();
-            let chat = Target { chat: message.chat, topic: message.topic };
-            wording::whoami(from, in_force.people.who(&Speaker::Telegram(from)), &chat.to_string())
-        }
-        Question::Show { .. } => return Ok(None),
+        Question::Whoami | Question::Show { .. } => return Ok(None),
     };
     Ok(Some(said))
 }

@@ -55,7 +55,12 @@ impl World {
                 last_healthy_at: None,
                 can_restart: true,
                 can_substitute: true,
-                candidates: vec![Candidate { agent: agent("timmy"), health: Health::Healthy, free: true }],
+                candidates: vec![Candidate {
+                    agent: agent("timmy"),
+                    health: Health::Healthy,
+                    free: true,
+                    reachable: true,
+                }],
                 stand_in_lost: false,
                 touched_by_other: false,
             },
@@ -150,7 +155,7 @@ impl World {
 
     #[track_caller]
     pub fn begin(&self, case: Case) -> (Case, Vec<&'static str>) {
-        let step = begin(case.clone(), "run-1", None, &self.facts());
+        let step = begin(case.clone(), Beginning { run: Some("run-1".into()), ..Beginning::default() }, &self.facts());
         self.checked(&case, step)
     }
 
@@ -162,7 +167,7 @@ impl World {
 
     #[track_caller]
     pub fn looked(&self, case: Case, health: Health) -> (Case, Vec<&'static str>) {
-        let look = Look { begun: self.now, health, invocation: None };
+        let look = Look { begun: self.now, health, invocation: None, offer: None };
         let step = looked(case.clone(), &look, &self.facts());
         self.checked(&case, step)
     }

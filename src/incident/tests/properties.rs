@@ -23,9 +23,9 @@ enum Happens {
     Registry(u8, bool),
     Vote(u8, u8, u8),
     Ask(u8),
-    Begin(u8),
+    Begin(u8, bool),
     Returned(u8, u8),
-    Look(u8, u8),
+    Look(u8, u8, u8),
     Delivered(u8),
     Restored(u8),
 }
@@ -44,9 +44,9 @@ fn anything() -> impl Strategy<Value = Happens> {
         1 => (0..3u8, proptest::bool::weighted(0.8)).prop_map(|(who, there)| Happens::Registry(who, there)),
         8 => (0..3u8, 0..5u8, 0..2u8).prop_map(|(who, what, by)| Happens::Vote(who, what, by)),
         1 => (0..3u8).prop_map(Happens::Ask),
-        5 => (0..3u8).prop_map(Happens::Begin),
+        5 => (0..3u8, any::<bool>()).prop_map(|(who, hands_over)| Happens::Begin(who, hands_over)),
         5 => (0..3u8, 0..4u8).prop_map(|(who, how)| Happens::Returned(who, how)),
-        6 => (0..3u8, 0..4u8).prop_map(|(who, how)| Happens::Look(who, how)),
+        6 => (0..3u8, 0..4u8, 0..6u8).prop_map(|(who, how, offer)| Happens::Look(who, how, offer)),
         4 => (0..3u8).prop_map(Happens::Delivered),
         1 => (0..3u8).prop_map(Happens::Restored),
     ]
@@ -117,6 +117,7 @@ impl Fleet {
                 vec![Candidate {
                     agent: agent("sub"),
                     health: self.health[2].clone(),
+                    reachable: true,
                     free: self.there[2] && !self.touched(&agent("sub"), who) && !stands_in(&agent("sub")),
                 }]
             },
@@ -203,7 +204,11 @@ impl Fleet {
                 let kim = PersonId::new("kim").unwrap();
                 self.with_case(who, |case, facts| ask(case, &kim, Channel::Cli, facts).ok());
             }
-            Happens::Begin(who) => self.with_case(who, |case, facts| Some(begin(case, "run", None, facts))),
+            Happens::Begin(who, hands_over) => self.with_case(who, |case, facts| {
+                let substitution = case.live().is_some_and(|live| live.substitute().is_some());
+                let handoff = (hands_over && substitution).then(|| "h-1".to_owned());
+                Some(begin(case, Beginning { run: Some("run".into()), invocation: None, handoff }, facts))
+            }),
             Happens::Returned(who, how) => {
                 let conclusion = match how {
                     0 => Conclusion::Done,
@@ -213,13 +218,20 @@ impl Fleet {
                 };
                 self.with_case(who, |case, facts| Some(returned(case, conclusion, facts)));
             }
-            Happens::Look(who, how) => {
+            Happens::Look(who, how, offer) => {
+                let offer = match offer {
+                    0 => Some(OfferStands::Declined { reason: "no room".into() }),
+                    1 => Some(OfferStands::Expired),
+                    2 | 3 => Some(OfferStands::Accepted),
+                    4 => Some(OfferStands::Offered),
+                    _ => None,
+                };
                 let health = match how {
                     0 | 1 => Health::Healthy,
                     2 => sick(),
                     _ => Health::Unknown("silence".into()),
                 };
-                let look = Look { begun: self.world.now, health, invocation: None };
+                let look = Look { begun: self.world.now, health, invocation: None, offer };
                 self.with_case(who, |case, facts| Some(looked(case, &look, facts)));
             }
             Happens::Delivered(who) => {
@@ -262,7 +274,12 @@ impl Fleet {
         for _ in 0..10 {
             self.world.pass(Duration::from_secs(60));
             for who in 0..3 {
-                let look = Look { begun: self.world.now, health: Health::Healthy, invocation: None };
+                let look = Look {
+                    begun: self.world.now,
+                    health: Health::Healthy,
+                    invocation: None,
+                    offer: Some(OfferStands::Accepted),
+                };
                 self.with_case(who, |case, facts| Some(looked(case, &look, facts)));
             }
             self.plan();

@@ -29,13 +29,7 @@ pub async fn accept(
         Err(refused) => return Ok(Err(refused)),
     };
     close(tx, mission, handoff_id, HandoffPhase::Accepted, now, None).await?;
-    let owner = sql("INSERT INTO mission_parts (mission, part, owner, since) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (mission, part) DO UPDATE SET owner = excluded.owner, since = excluded.since")
-    .bind(mission.as_str().to_owned())
-    .bind(after.name)
-    .bind(after.owner)
-    .bind(now.as_millis());
-    tx.run(owner).await?;
+    own(tx, mission, &after.name, &after.owner, now).await?;
     (row.state, row.closed_at) = (HandoffPhase::Accepted, Some(now));
     Ok(Ok(row))
 }
@@ -63,6 +57,54 @@ pub async fn decline(
     close(tx, mission, handoff_id, HandoffPhase::Declined, now, Some(reason.to_owned())).await?;
     (row.state, row.closed_at, row.reason) = (HandoffPhase::Declined, Some(now), Some(reason.to_owned()));
     Ok(Ok(row))
+}
+
+/// Takes an offer back that nobody answered; tells whether it was open. The gateway does this for itself.
+pub async fn withdraw(
+    tx: &mut Tx,
+    mission: &MissionName,
+    handoff_id: &str,
+    now: Timestamp,
+) -> Result<Option<HandoffRow>, StoreError> {
+    let Some(mut row) = super::handoff(tx, mission, handoff_id).await? else { return Ok(None) };
+    if row.state != HandoffPhase::Offered {
+        return Ok(None);
+    }
+    close(tx, mission, handoff_id, HandoffPhase::Expired, now, None).await?;
+    (row.state, row.closed_at) = (HandoffPhase::Expired, Some(now));
+    Ok(Some(row))
+}
+
+/// The recipient's answer as it came by the way on which the gateway asked it: accepted, or declined for a reason.
+/// Whoever answers there is the recipient, whatever incarnations are attached. Tells whether it was open.
+pub async fn answered_by_delivery(
+    tx: &mut Tx,
+    mission: &MissionName,
+    handoff_id: &str,
+    declined: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<HandoffRow>, StoreError> {
+    let Some(mut row) = super::handoff(tx, mission, handoff_id).await? else { return Ok(None) };
+    if row.state != HandoffPhase::Offered {
+        return Ok(None);
+    }
+    let state = if declined.is_some() { HandoffPhase::Declined } else { HandoffPhase::Accepted };
+    close(tx, mission, handoff_id, state, now, declined.map(str::to_owned)).await?;
+    if declined.is_none() {
+        own(tx, mission, row.part.as_str(), row.recipient.as_str(), now).await?;
+    }
+    (row.state, row.closed_at, row.reason) = (state, Some(now), declined.map(str::to_owned));
+    Ok(Some(row))
+}
+
+async fn own(tx: &mut Tx, mission: &MissionName, part: &str, owner: &str, now: Timestamp) -> Result<(), StoreError> {
+    let upsert = sql("INSERT INTO mission_parts (mission, part, owner, since) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (mission, part) DO UPDATE SET owner = excluded.owner, since = excluded.since")
+    .bind(mission.as_str().to_owned())
+    .bind(part.to_owned())
+    .bind(owner.to_owned())
+    .bind(now.as_millis());
+    tx.run(upsert).await
 }
 
 /// Ends up to `limit` handoffs whose time is over at `now`, the oldest first, and tells which: their

@@ -22,7 +22,7 @@ mod standing;
 mod state_file;
 mod verify;
 
-pub use answer::{accept, decline, expire_due, next_expiry};
+pub use answer::{accept, answered_by_delivery, decline, expire_due, next_expiry, withdraw};
 pub use append::{Append, Appended, Limits, NewEvent, append, would_append};
 pub use attach::attach;
 pub use create::{GATEWAY, NewMission, create, ensure, isolate, join};
@@ -31,7 +31,7 @@ pub use import::{discard, import};
 pub use preview::{PreviewPhase, PreviewRow, change_preview, close_preview, insert_preview, preview, purge_previews};
 pub use read::{
     MissionSummary, PartRow, admit, by_id, events, find_handoff, handoff, last_checkpoint, list, mission, offers_to,
-    open_offers, packet, page, page_after, participants, parts, permissions, resume_packet, roles,
+    open_offers, packet, packet_of, page, page_after, participants, parts, permissions, resume_packet, roles,
 };
 pub use refusal::{note_refusal, refusals};
 pub use state_file::{STATE_BYTES, copy_states, keep_state, read_state};

@@ -5,8 +5,8 @@ use super::standing::{self, Standing};
 use super::verify;
 use super::{Decided, EventRow, HandoffRow, MissionPhase, MissionRow, ParticipantRow, event_columns, handoff_columns};
 use crate::mission::{
-    Capability, Claim, EventKind, HandoffRef, MissionError, MissionEvent, MissionParticipant, MissionRole,
-    Participants, Permissions, ResumePacket,
+    Capability, Claim, EventKind, HandoffRef, MissionError, MissionEvent, MissionHandoff, MissionParticipant,
+    MissionRole, Participants, Permissions, ResumePacket,
 };
 use crate::pool::{AgentName, MissionName, Timestamp};
 
@@ -237,13 +237,25 @@ pub async fn packet(
     mission: &MissionName,
     handoff_id: &str,
 ) -> Result<Decided<ResumePacket>, StoreError> {
-    let Some(row) = self::mission(db, mission).await? else {
+    if self::mission(db, mission).await?.is_none() {
         return Ok(Err(MissionError::UnknownMission(mission.to_string())));
-    };
+    }
     let handoff = by_id(db, mission, EventKind::Handoff, handoff_id).await?;
     let handoff = match handoff.map(|row| row.event()).transpose()? {
         Some(MissionEvent::Handoff(handoff)) => handoff,
         _ => return Ok(Err(MissionError::UnknownHandoff(handoff_id.to_owned()))),
+    };
+    packet_of(db, mission, &handoff).await
+}
+
+/// The packet of a handoff that need not be in the stream yet: one that is about to be made.
+pub async fn packet_of(
+    db: &mut impl Reads,
+    mission: &MissionName,
+    handoff: &MissionHandoff,
+) -> Result<Decided<ResumePacket>, StoreError> {
+    let Some(row) = self::mission(db, mission).await? else {
+        return Ok(Err(MissionError::UnknownMission(mission.to_string())));
     };
     let checkpoint_id = handoff.checkpoint_id.clone().unwrap_or_else(|| "None".into());
     let checkpoint = by_id(db, mission, EventKind::Checkpoint, &checkpoint_id).await?;
@@ -255,7 +267,7 @@ pub async fn packet(
     let config = standing::config(mission, &row.config)?;
     let length = verify::head(db, mission).await?.map_or(0, |head| head.seq);
     let mission = (mission.as_str(), row.title.as_deref());
-    Ok(Ok(ResumePacket::new(mission, &handoff, &checkpoint, participants, config.profiles(), length)))
+    Ok(Ok(ResumePacket::new(mission, handoff, &checkpoint, participants, config.profiles(), length)))
 }
 
 /// The participants as the core has them.

@@ -121,6 +121,7 @@ fn execution(action: Action, state: ExecutionState) -> Execution {
         ready_at: NOW,
         attempt: 0,
         invocation_before: None,
+        takeover: None,
         state,
     }
 }
@@ -137,7 +138,7 @@ fn facts() -> AgentFacts {
         last_healthy_at: Some(ago(12)),
         can_restart: true,
         can_substitute: true,
-        candidates: vec![Candidate { agent: agent("timmy"), health: Health::Healthy, free: true }],
+        candidates: vec![Candidate { agent: agent("timmy"), health: Health::Healthy, free: true, reachable: true }],
         stand_in_lost: false,
         touched_by_other: false,
     }

@@ -326,6 +326,7 @@ fn view() -> StatusView {
         messages_due: 2,
         set_aside: vec![InputId("0199-ab".into())],
         alarms: vec![AlarmView { at: ago(5), alarm: Alarm::SweepLate { by: Duration::from_secs(4) } }],
+        relays: Vec::new(),
         tasks: vec![
             TaskView { name: "expiry".into(), state: "nothing due".into(), at: Some(ago(0)) },
             TaskView { name: "probe".into(), state: "sweeping".into(), at: None },

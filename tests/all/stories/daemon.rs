@@ -253,7 +253,9 @@ fn the_quickstart_plays_by_itself_and_leaves_nothing_running() {
         &["quickstart"],
     );
     heard.taken();
-    for told in ["Approval required to revive ada", "alive again, verified", "All of it happened."] {
+    for told in
+        ["Approval required to revive ada", "approved by me (Nostr)", "alive again, verified", "All of it happened."]
+    {
         heard.mentions(told);
     }
     world.until("nothing of it runs", |world| world.processes_naming(&folder).is_empty().then_some(()));

@@ -94,6 +94,11 @@ impl World {
         })
     }
 
+    /// How far a source was read, as the store has it.
+    pub fn offset(&self, source: &str) -> Option<String> {
+        self.read(async |read| lazarus_gate::store::inbox::offset(read, source).await).flatten()
+    }
+
     /// An execution.
     pub fn execution(&self, id: &str) -> Option<ExecutionRow> {
         self.read(async |read| executions::load(read, id).await).flatten()

@@ -1,0 +1,134 @@
+//! Events that go out. The same message makes the same event, whatever happens between two attempts to send
+//! it: a relay then says `duplicate`, a client shows it once, and an answer to either copy finds its packet.
+
+use std::time::Duration;
+
+use nostr_sdk::nips::nip44;
+use nostr_sdk::{Event, JsonUtil as _, Keys, Kind, PublicKey, Tag, Timestamp as Seconds, UnsignedEvent};
+
+use crate::wording::Packet;
+
+/// So long after a request can have ended its packet is still there, so that a late answer finds what it
+/// answers: a day, and an hour for clocks.
+const AFTER: Duration = Duration::from_secs(25 * 3600);
+
+/// To whom something is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum To {
+    /// To one person, so that nobody else can read it.
+    Private(PublicKey),
+    /// To some people, in the open.
+    Open(Vec<PublicKey>),
+}
+
+/// The message in whose thread something is said, and the one that it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InThread {
+    /// The packet.
+    pub root: String,
+    /// What is answered, if that is not the packet itself.
+    pub parent: Option<String>,
+}
+
+/// Something to be said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft<'a> {
+    /// To whom.
+    pub to: To,
+    /// What.
+    pub text: &'a str,
+    /// What a program may read of it, if it is a request.
+    pub packet: Option<&'a Packet>,
+    /// Where it belongs.
+    pub thread: Option<InThread>,
+    /// When it was made, however late it is sent.
+    pub at: Seconds,
+}
+
+/// The event, unsigned, with its id.
+pub fn compose(us: PublicKey, draft: &Draft<'_>) -> UnsignedEvent {
+    let mut tags: Vec<Vec<String>> = Vec::new();
+    let mut tag = |parts: &[&str]| tags.push(parts.iter().map(|part| (*part).to_owned()).collect());
+    let kind = match &draft.to {
+        To::Private(person) => {
+            tag(&["p", &person.to_hex()]);
+            if let Some(thread) = &draft.thread {
+                tag(&["e", thread.parent.as_ref().unwrap_or(&thread.root), ""]);
+            }
+            Kind::PrivateDirectMessage
+        }
+        To::Open(people) => {
+            if let Some(thread) = &draft.thread {
+                tag(&["e", &thread.root, "", "root"]);
+                if let Some(parent) = &thread.parent {
+                    tag(&["e", parent, "", "reply"]);
+                }
+            }
+            people.iter().for_each(|person| tag(&["p", &person.to_hex()]));
+            Kind::TextNote
+        }
+    };
+    if let Some(packet) = draft.packet {
+        let ttl = Duration::from_millis(packet.ttl_ms);
+        let until = draft.at.as_secs().saturating_add((ttl + AFTER).as_secs());
+        tag(&["approval", &packet.key.to_string()]);
+        tag(&["code", &packet.code.to_string()]);
+        tag(&["agent", packet.agent.as_str()]);
+        tag(&["mission", packet.mission.as_str()]);
+        // The clock starts with the delivery, so it is a duration and not a time.
+        tag(&["ttl", &ttl.as_secs().to_string()]);
+        if packet.restart {
+            tag(&["answer", "approve"]);
+        }
+        packet.substitutes.iter().for_each(|agent| tag(&["answer", "substitute", agent.as_str()]));
+        tag(&["answer", "deny"]);
+        tag(&["alt", &format!("Approval request {}", packet.key)]);
+        tag(&["expiration", &until.to_string()]);
+    }
+    let tags = tags.into_iter().filter_map(|tag| Tag::parse(tag).ok());
+    let mut event = UnsignedEvent::new(us, draft.at, kind, tags, draft.text);
+    event.ensure_id();
+    event
+}
+
+/// `rumor` in a seal and a wrap (NIP-59), for `to` alone. The times are said to be `back` before `at`, which
+/// hides when it was really sent; `ephemeral` signs the wrap, and nothing else ever.
+///
+/// # Errors
+/// It is too long to be encrypted, which people's texts are not.
+pub fn wrap(
+    rumor: &UnsignedEvent,
+    us: &Keys,
+    to: &PublicKey,
+    ephemeral: &Keys,
+    at: Seconds,
+    back: [u64; 2],
+) -> Result<Event, String> {
+    let said = |error: &dyn std::fmt::Display| error.to_string();
+    let version = nip44::Version::V2;
+    let sealed = nip44::encrypt(us.secret_key(), to, rumor.as_json(), version).map_err(|error| said(&error))?;
+    let before = |seconds: u64| Seconds::from(at.as_secs().saturating_sub(seconds));
+    let seal = UnsignedEvent::new(us.public_key(), before(back[0]), Kind::Seal, Vec::<Tag>::new(), sealed);
+    let seal = seal.sign_with_keys(us).map_err(|error| said(&error))?;
+    let expires = rumor.tags.iter().find(|tag| tag.as_slice().first().is_some_and(|name| name == "expiration"));
+    wrap_signed(&seal, to, ephemeral, before(back[1]), expires.cloned())
+}
+
+/// A signed event in a wrap, for `to` alone: a seal, or a decision.
+///
+/// # Errors
+/// As [`wrap()`].
+pub fn wrap_signed(
+    inner: &Event,
+    to: &PublicKey,
+    ephemeral: &Keys,
+    at: Seconds,
+    expires: Option<Tag>,
+) -> Result<Event, String> {
+    let content = nip44::encrypt(ephemeral.secret_key(), to, inner.as_json(), nip44::Version::V2)
+        .map_err(|error| error.to_string())?;
+    let tags = [Some(Tag::public_key(*to)), expires].into_iter().flatten();
+    UnsignedEvent::new(ephemeral.public_key(), at, Kind::GiftWrap, tags, content)
+        .sign_with_keys(ephemeral)
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,50 @@
+//! Nostr: what was said there and how it is proven, what goes out, and the relays between.
+//!
+//! Nothing that the library calls verified is believed: once it has seen a genuine event, it lets a copy
+//! with the same id and other content pass. So what counts is [`Verified`], which only our own check of
+//! hash and signature makes, and what is kept is [`Evidence`], which anybody can check again without our
+//! secret key.
+//!
+//! * pure: [`Verified`], [`unwrap()`], [`Evidence`] and [`Utterance`], [`SignedDecision`], [`reaction()`],
+//!   [`compose`], [`lists`], [`address`];
+//! * IO: [`Identity`] (the key), [`Transport`] (connections to checked addresses), [`Relays`].
+
+pub mod address;
+mod approver;
+pub mod compose;
+mod decision;
+mod embedded;
+mod evidence;
+mod identity;
+pub mod lists;
+mod message_keys;
+mod reaction;
+mod receipt;
+mod relays;
+mod target;
+mod thread;
+mod transport;
+mod utterance;
+mod verified;
+mod wrap;
+
+#[cfg(test)]
+mod tests;
+
+pub use approver::{Approver, NotDecided, Told};
+pub use decision::{DECISION, NoDecision, SignedDecision, Verb};
+pub use embedded::Embedded;
+pub use evidence::{Evidence, NoEvidence};
+pub use identity::{Identity, IdentityError, npub};
+pub use reaction::{Reaction, reaction};
+pub use receipt::{Checked, RECEIPT, check_receipts, receipt_hash};
+pub use relays::{Relays, Word};
+pub use target::Target;
+pub use thread::Thread;
+pub use transport::{NotConnected, Transport};
+pub use utterance::{Utterance, line};
+pub use verified::{EVENT_MAX, Unverified, Verified};
+pub use wrap::{NotUnwrapped, unwrap};
+
+/// The library, for those who need its types.
+pub use nostr_sdk;

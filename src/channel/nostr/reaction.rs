@@ -1,0 +1,24 @@
+/// What a reaction says about a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaction {
+    /// `+`, a thumb up or a tick.
+    Approve,
+    /// `-`, a thumb down or a cross.
+    Deny,
+}
+
+/// What `content` says; none for everything else, the empty like and all other emoji too: one taps them
+/// without thinking of a decision.
+pub fn reaction(content: &str) -> Option<Reaction> {
+    let bare: String = content.trim().chars().filter(|c| !is_variant(*c)).collect();
+    match bare.as_str() {
+        "+" | "👍" | "✅" => Some(Reaction::Approve),
+        "-" | "👎" | "❌" => Some(Reaction::Deny),
+        _ => None,
+    }
+}
+
+/// The picture's style, or the colour of a hand.
+fn is_variant(c: char) -> bool {
+    c == '\u{fe0f}' || ('\u{1f3fb}'..='\u{1f3ff}').contains(&c)
+}

@@ -1,0 +1,68 @@
+use super::*;
+use crate::approval::{ApprovalKey, Code};
+use crate::channel::nostr::compose::{Draft, InThread, To};
+use crate::pool::{AgentName, MissionName};
+use crate::wording::Packet;
+
+fn packet() -> Packet {
+    Packet {
+        key: ApprovalKey::parse("ezra:archive:1795416000").unwrap(),
+        code: Code::parse("7K3QXM").unwrap(),
+        agent: AgentName::new("ezra").unwrap(),
+        mission: MissionName::new("archive").unwrap(),
+        ttl_ms: 3_600_000,
+        restart: true,
+        substitutes: vec![AgentName::new("timmy").unwrap()],
+    }
+}
+
+fn tags(event: &UnsignedEvent) -> Vec<String> {
+    event.tags.iter().map(|tag| tag.as_slice().join(" ")).collect()
+}
+
+#[test]
+fn a_packet_can_be_read_by_people_and_programs() {
+    let packet = packet();
+    let draft = Draft {
+        to: To::Private(kim().public_key()),
+        text: "ezra is dead",
+        packet: Some(&packet),
+        thread: None,
+        at: Seconds::from(NOW),
+    };
+    let event = compose::compose(us().public_key(), &draft);
+    assert_eq!(event, compose::compose(us().public_key(), &draft), "the same again");
+    assert_eq!(event.kind.as_u16(), 14);
+    assert_eq!(
+        tags(&event),
+        [
+            format!("p {}", kim().public_key().to_hex()),
+            "approval ezra:archive:1795416000".into(),
+            "code 7K3QXM".into(),
+            "agent ezra".into(),
+            "mission archive".into(),
+            "ttl 3600".into(),
+            "answer approve".into(),
+            "answer substitute timmy".into(),
+            "answer deny".into(),
+            "alt Approval request ezra:archive:1795416000".into(),
+            format!("expiration {}", NOW + 3_600 + 25 * 3_600),
+        ]
+    );
+    let wrap = compose::wrap(&event, &us(), &kim().public_key(), &keys(9), Seconds::from(NOW), [5, 7]).unwrap();
+    assert_eq!(wrap.created_at.as_secs(), NOW - 7);
+    assert_eq!(tags(&wrap.clone().into()).len(), 2, "who gets it, and when it can go");
+}
+
+#[test]
+fn an_end_is_told_in_the_thread() {
+    let thread = Some(InThread { root: "a".repeat(64), parent: Some("b".repeat(64)) });
+    let at = Seconds::from(NOW);
+    let draft = |to| Draft { to, text: "over", packet: None, thread: thread.clone(), at };
+    let open = compose::compose(us().public_key(), &draft(To::Open(vec![kim().public_key()])));
+    let p = format!("p {}", kim().public_key().to_hex());
+    let root = format!("e {}  root", "a".repeat(64));
+    assert_eq!((open.kind.as_u16(), tags(&open)), (1, vec![root, format!("e {}  reply", "b".repeat(64)), p.clone()]));
+    let private = compose::compose(us().public_key(), &draft(To::Private(kim().public_key())));
+    assert_eq!(tags(&private), [p, format!("e {} ", "b".repeat(64))]);
+}

@@ -1,0 +1,160 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{PoisonError, RwLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_wsocket::{ConnectionMode, Message, WebSocket};
+use futures_util::stream::SplitSink;
+use futures_util::{Sink, StreamExt as _, TryStreamExt as _};
+use nostr_sdk::RelayUrl;
+use nostr_sdk::pool::transport::error::TransportError;
+use nostr_sdk::pool::transport::websocket::{WebSocketSink, WebSocketStream, WebSocketTransport};
+use nostr_sdk::util::BoxedFuture;
+use tokio::net::{TcpStream, lookup_host};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use super::address::is_public;
+
+/// Longest message of a relay that is read at all, in bytes. The library refuses what is longer than 5 MiB and
+/// goes on; only what nobody would send ends the connection.
+const MESSAGE_MAX: usize = 16 << 20;
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 4;
+
+/// Connects to relays: to those of the configuration wherever they are, to all others only where everybody
+/// could. The address that was judged is the one that is connected to.
+pub struct Transport {
+    configured: RwLock<BTreeSet<RelayUrl>>,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Transport")
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum NotConnected {
+    /// The address names no host and port.
+    #[error("the address names no host")]
+    NoHost,
+    /// It is in a network where relays of other people's lists are not looked for.
+    #[error("its address is not public, and it is not in the configuration")]
+    NotPublic,
+    /// It took too long.
+    #[error("no connection within {} ms", .0.as_millis())]
+    TooSlow(Duration),
+    /// The network.
+    #[error("{0}")]
+    Network(#[from] std::io::Error),
+    /// It does not speak the protocol.
+    #[error("{0}")]
+    WebSocket(#[from] Box<tokio_tungstenite::tungstenite::Error>),
+}
+
+impl Transport {
+    /// With the relays of the configuration.
+    pub fn new(configured: BTreeSet<RelayUrl>) -> Self {
+        Self { configured: RwLock::new(configured) }
+    }
+
+    /// The configuration names these from now on.
+    pub fn configure(&self, configured: BTreeSet<RelayUrl>) {
+        *self.configured.write().unwrap_or_else(PoisonError::into_inner) = configured;
+    }
+
+    fn is_configured(&self, url: &RelayUrl) -> bool {
+        self.configured.read().unwrap_or_else(PoisonError::into_inner).contains(url)
+    }
+
+    /// The addresses of a relay that may be connected to.
+    ///
+    /// # Errors
+    /// There are none.
+    pub async fn addresses(&self, url: &RelayUrl) -> Result<Vec<SocketAddr>, NotConnected> {
+        let parsed: &nostr_sdk::Url = url.into();
+        let host = parsed.host_str().ok_or(NotConnected::NoHost)?;
+        let port = parsed.port_or_known_default().ok_or(NotConnected::NoHost)?;
+        // An IPv6 address stands in brackets in an URL, and without them everywhere else.
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let found: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+        if found.is_empty() {
+            return Err(NotConnected::NoHost);
+        }
+        let configured = self.is_configured(url);
+        let allowed = found.into_iter().filter(|address| configured || is_public(address.ip()));
+        let allowed: Vec<SocketAddr> = allowed.take(ADDRESSES_MAX).collect();
+        if allowed.is_empty() { Err(NotConnected::NotPublic) } else { Ok(allowed) }
+    }
+
+    async fn open(&self, url: &RelayUrl) -> Result<WebSocket, NotConnected> {
+        let mut last = NotConnected::NoHost;
+        for address in self.addresses(url).await? {
+            let stream = match TcpStream::connect(address).await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    last = error.into();
+                    continue;
+                }
+            };
+            stream.set_nodelay(true)?;
+            let config =
+                WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
+            let opening = tokio_tungstenite::client_async_tls_with_config(url.as_str(), stream, Some(config), None);
+            // It is large, and this future is polled on small stacks.
+            let (socket, _) = Box::pin(opening).await.map_err(Box::new)?;
+            return Ok(WebSocket::Tokio(socket));
+        }
+        Err(last)
+    }
+}
+
+impl WebSocketTransport for Transport {
+    fn support_ping(&self) -> bool {
+        true
+    }
+
+    fn connect<'a>(
+        &'a self,
+        url: &'a nostr_sdk::Url,
+        _: &'a ConnectionMode,
+        timeout: Duration,
+    ) -> BoxedFuture<'a, Result<(WebSocketSink, WebSocketStream), TransportError>> {
+        Box::pin(async move {
+            let url = RelayUrl::parse(url.as_str()).map_err(|_| TransportError::backend(NotConnected::NoHost))?;
+            let opened = tokio::time::timeout(timeout, self.open(&url)).await;
+            let socket = opened.unwrap_or(Err(NotConnected::TooSlow(timeout))).map_err(TransportError::backend)?;
+            let (sink, stream) = socket.split();
+            let sink: WebSocketSink = Box::new(Outgoing(sink));
+            let stream: WebSocketStream = Box::pin(stream.map_err(TransportError::backend));
+            Ok((sink, stream))
+        })
+    }
+}
+
+/// The half that sends, with the library's error.
+struct Outgoing(SplitSink<WebSocket, Message>);
+
+impl Sink<Message> for Outgoing {
+    type Error = TransportError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Pin::new(&mut self.0).poll_ready(cx).map_err(TransportError::backend)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, item: Message) -> Result<(), TransportError> {
+        Pin::new(&mut self.0).start_send(item).map_err(TransportError::backend)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Pin::new(&mut self.0).poll_flush(cx).map_err(TransportError::backend)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Pin::new(&mut self.0).poll_close(cx).map_err(TransportError::backend)
+    }
+}

@@ -1,0 +1,277 @@
+//! What comes in over the relays. Every event is looked at where the library reads it, so that a relay waits
+//! while we do; what somebody said who counts is verified, opened, and put into the inbox, cheapest check
+//! first. Nothing here believes what the library has verified.
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+
+use super::SOURCE;
+use super::pages::Pages;
+use super::state::List;
+use crate::approval::Speaker;
+use crate::channel::nostr::nostr_sdk::pool::policy::{AdmitPolicy, AdmitStatus, PolicyError};
+use crate::channel::nostr::nostr_sdk::util::BoxedFuture;
+use crate::channel::nostr::nostr_sdk::{Event, Kind, RelayUrl, SubscriptionId};
+use crate::channel::nostr::{DECISION, EVENT_MAX, Evidence, Identity, Verified, lists, unwrap};
+use crate::gateway::{Gateway, arrival};
+use crate::store;
+use crate::store::inbox::Input;
+
+/// The question whose answers are counted.
+pub const PAGE: &str = "lazarus-page";
+/// Inputs that wait for the store at most; a relay whose next one finds no room waits, and no other.
+const ROOM: usize = 256;
+/// Inputs that are kept in one transaction.
+const TOGETHER: usize = 64;
+/// Events that are remembered as done with: those of two days come again at each catch-up.
+const SEEN_MAX: usize = 65_536;
+/// After the store could not keep something.
+const AGAIN: Duration = Duration::from_secs(1);
+/// The kinds in which somebody may say something in the open.
+pub const OPEN: [Kind; 4] = [Kind::TextNote, Kind::Reaction, Kind::Comment, DECISION];
+
+/// Something that came in.
+pub enum Came {
+    /// Somebody said something: the input, and the event that it came in.
+    Said(Box<Input>, [u8; 32]),
+    /// Somebody says where they take private messages.
+    List(String, List),
+    /// Whoever sent this waits until all that came before it is kept.
+    Mark(oneshot::Sender<()>),
+}
+
+/// What the library asks about each event.
+pub struct Door {
+    gateway: Arc<Gateway>,
+    identity: Identity,
+    us: String,
+    pages: Arc<Pages>,
+    seen: Arc<Seen>,
+    came: mpsc::Sender<Came>,
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Door")
+    }
+}
+
+/// What was kept already, by the id that we have computed.
+#[derive(Debug, Default)]
+pub struct Seen(Mutex<(HashSet<[u8; 32]>, VecDeque<[u8; 32]>)>);
+
+impl Seen {
+    fn contains(&self, id: &[u8; 32]) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.contains(id)
+    }
+
+    fn insert(&self, id: [u8; 32]) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !seen.0.insert(id) {
+            return;
+        }
+        seen.1.push_back(id);
+        if seen.1.len() > SEEN_MAX
+            && let Some(oldest) = seen.1.pop_front()
+        {
+            seen.0.remove(&oldest);
+        }
+    }
+}
+
+impl Door {
+    /// With whoever takes in what comes through it.
+    pub fn new(
+        gateway: Arc<Gateway>,
+        identity: Identity,
+        pages: Arc<Pages>,
+        seen: Arc<Seen>,
+    ) -> (Self, mpsc::Sender<Came>, mpsc::Receiver<Came>) {
+        let (came, comes) = mpsc::channel(ROOM);
+        let us = identity.hex();
+        (Self { gateway, us, identity, pages, seen, came: came.clone() }, came, comes)
+    }
+
+    fn is_known(&self, author: &str) -> bool {
+        self.gateway.in_force().people.who(&Speaker::Nostr(author.to_owned())).is_some()
+    }
+
+    /// What an event comes to, if it comes to anything.
+    fn look(&self, event: &Event) -> Option<Came> {
+        if event.content.len() > EVENT_MAX || event.tags.iter().any(|tag| tag.as_slice().iter().any(is_long)) {
+            return None;
+        }
+        let is_wrap = event.kind == Kind::GiftWrap;
+        if !is_wrap && event.kind != Kind::InboxRelays && !OPEN.contains(&event.kind) {
+            return None;
+        }
+        let author = event.pubkey.to_hex();
+        if !is_wrap && !self.is_known(&author) {
+            self.gateway.nostr.count_stranger();
+            return None;
+        }
+        // The same words again need no second look. The id that an event claims says nothing of its words
+        // until it was computed.
+        if self.seen.contains(&event.id.to_bytes()) && event.verify_id() {
+            return None;
+        }
+        if event.kind == Kind::InboxRelays {
+            let list = Verified::new(event.clone()).ok()?;
+            let relays = lists::inbox_relays(&list).iter().map(ToString::to_string).collect();
+            return Some(Came::List(author, List { at: event.created_at.as_secs(), relays }));
+        }
+        let (evidence, id) = if is_wrap {
+            match unwrap(event, self.identity.keys().secret_key(), &self.us, |author| self.is_known(author)) {
+                Ok((evidence, said)) => (evidence, said.id),
+                Err(crate::channel::nostr::NotUnwrapped::Stranger) => {
+                    self.gateway.nostr.count_stranger();
+                    return None;
+                }
+                Err(why) => return self.refused(event, &why),
+            }
+        } else {
+            let evidence = match Verified::new(event.clone()) {
+                Ok(verified) => Evidence::Signed { event: verified.to_json(), private: false },
+                Err(why) => return self.refused(event, &why),
+            };
+            match evidence.utterance() {
+                Ok(said) if said.is_for(&self.us) => (evidence, said.id),
+                Ok(_) => return None,
+                Err(why) => return self.refused(event, &why),
+            }
+        };
+        let input = Input {
+            id: format!("{SOURCE}:{id}"),
+            source: SOURCE.to_owned(),
+            raw: json!(evidence).to_string(),
+            entered_at: self.gateway.clock.now(),
+        };
+        // Of a wrap, only its own hash may stand for what it holds.
+        let known_as = if is_wrap && !event.verify_id() { [0; 32] } else { event.id.to_bytes() };
+        Some(Came::Said(Box::new(input), known_as))
+    }
+
+    fn refused(&self, event: &Event, why: &dyn fmt::Display) -> Option<Came> {
+        self.gateway.nostr.count_refused();
+        tracing::debug!(kind = event.kind.as_u16(), %why, "an event proves nothing");
+        None
+    }
+}
+
+fn is_long(part: &String) -> bool {
+    part.len() > EVENT_MAX
+}
+
+impl AdmitPolicy for Door {
+    fn admit_event<'a>(
+        &'a self,
+        relay: &'a RelayUrl,
+        question: &'a SubscriptionId,
+        event: &'a Event,
+    ) -> BoxedFuture<'a, Result<AdmitStatus, PolicyError>> {
+        Box::pin(async move {
+            if question.as_str() == PAGE {
+                self.pages.note(relay.as_str_without_trailing_slash(), event.id.to_bytes(), event.created_at.as_secs());
+            }
+            if let Some(came) = self.look(event) {
+                // Only an end of the channel can refuse it, and then it comes again.
+                let _ = self.came.send(came).await;
+            }
+            // The library keeps nothing of it, so what comes again reaches us again.
+            Ok(AdmitStatus::rejected("taken in"))
+        })
+    }
+}
+
+/// Keeps what comes in, until nobody is left who could bring anything.
+pub async fn keep(gateway: Arc<Gateway>, seen: Arc<Seen>, mut comes: mpsc::Receiver<Came>) {
+    let mut together = Vec::with_capacity(TOGETHER);
+    while comes.recv_many(&mut together, TOGETHER).await > 0 {
+        let (mut inputs, mut ids, mut marks, mut lists) = (Vec::new(), Vec::new(), Vec::new(), false);
+        for came in together.drain(..) {
+            match came {
+                Came::Said(input, id) => {
+                    inputs.push(*input);
+                    ids.push(id);
+                }
+                Came::List(key, list) => lists |= learn(&gateway, &key, list).await,
+                Came::Mark(mark) => marks.push(mark),
+            }
+        }
+        if !inputs.is_empty() && !take_in(&gateway, inputs).await {
+            return;
+        }
+        ids.into_iter().for_each(|id| seen.insert(id));
+        if lists {
+            remember_lists(&gateway).await;
+        }
+        for mark in marks {
+            // Whoever waited may have been told to stop.
+            let _ = mark.send(());
+        }
+    }
+}
+
+/// Takes inputs in, however often the store has to be asked; tells false if the daemon stops before.
+async fn take_in(gateway: &Arc<Gateway>, inputs: Vec<Input>) -> bool {
+    loop {
+        if !gateway.nostr.is_caught_up() {
+            // What waited at a relay may be what killed us: it is in the inbox before it is looked at.
+            gateway.gate.close();
+        }
+        fail_point!("nostr.before_kept");
+        let kept = arrival::take_in(gateway, inputs.clone(), Vec::new()).await;
+        fail_point!("nostr.after_kept");
+        match kept {
+            Ok(_) => {
+                if !gateway.gate.is_open() {
+                    gateway.bells.inbox.notify_one();
+                }
+                return true;
+            }
+            Err(error) => {
+                // The relays still have it, and we wait with them.
+                tracing::error!(error = crate::gateway::inbox::chain(&error), "what came in could not be kept");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            () = gateway.bells.stopped() => return false,
+        }
+    }
+}
+
+async fn learn(gateway: &Arc<Gateway>, key: &str, list: List) -> bool {
+    if !gateway.nostr.learn_list(key, list) {
+        return false;
+    }
+    // What could not be sent to them for want of it can be sent now.
+    let target = crate::channel::nostr::Target::Private(key.to_owned()).to_string();
+    let now = gateway.clock.now();
+    let waits = gateway
+        .store
+        .write(move |tx| Box::pin(async move { store::messages::postpone_to(tx, SOURCE, &target, now).await }))
+        .await;
+    if let Err(error) = waits {
+        tracing::warn!(error = crate::gateway::inbox::chain(&error), "messages for somebody wait on");
+    }
+    gateway.bells.deliver();
+    true
+}
+
+/// Where the lists are kept: a start need not wait for the relays to tell them again.
+pub const LISTS: &str = "nostr.lists";
+
+async fn remember_lists(gateway: &Arc<Gateway>) {
+    let text = json!(gateway.nostr.lists()).to_string();
+    let kept =
+        gateway.store.write_low(move |tx| Box::pin(async move { store::meta::set(tx, LISTS, &text).await })).await;
+    if let Err(error) = kept {
+        tracing::warn!(error = crate::gateway::inbox::chain(&error), "where people are could not be kept");
+    }
+}

@@ -1,0 +1,28 @@
+//! Nostr in the daemon: what comes in over the relays, what becomes of it, and what goes out.
+//!
+//! ```text
+//! relay ──► intake: verified, opened ──► inbox ──► hear ──► case, answers, ends told in threads
+//!   ▲          │ waits while the inbox is full, and that relay with it
+//!   └── send ◄─┴── messages; one task for each message and relay
+//! ```
+
+mod hear;
+mod intake;
+mod pages;
+mod people;
+mod questions;
+mod receipts;
+mod relay;
+mod send;
+mod start;
+mod state;
+
+pub(super) use hear::{apologise, hear};
+pub(super) use people::{name_of, outlets};
+pub(super) use questions::prepare;
+pub use start::run;
+pub(super) use start::{remember, stop};
+pub use state::{RelayState, State};
+
+/// The source of its inputs, and its key in the configuration.
+pub const SOURCE: &str = "nostr";
