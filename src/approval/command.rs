@@ -106,6 +106,11 @@ pub enum Command {
         /// Which agent.
         agent: AgentName,
     },
+    /// Offer an agent that is back the work that another took over.
+    HandBack {
+        /// Which agent.
+        agent: AgentName,
+    },
 }
 
 /// How one command is written, for help texts and for the answer to what was not understood.
@@ -132,6 +137,7 @@ pub const FORMS: &[Form] = &[
     Form { verb: "drill", form: "drill [MISSION] [for 10m]", does: "ask whether people are there; nothing runs" },
     Form { verb: "here", form: "here CODE", does: "answer a drill" },
     Form { verb: "inbox", form: "inbox retry ID", does: "run an input again that was set aside" },
+    Form { verb: "handback", form: "handback AGENT", does: "offer an agent that is back its work again" },
     Form { verb: "agent", form: "agent revoke NAME", does: "take an agent's token away at once" },
 ];
 
@@ -224,6 +230,11 @@ impl Command {
                 }
                 _ => Err(wrong("an input is named by its id".into())),
             },
+            "handback" => {
+                let (agent, rest) = split_word(rest);
+                nothing_more(rest)?;
+                Ok(Self::HandBack { agent: agent_name(agent).map_err(wrong)? })
+            }
             "agent" => agent_token(rest).map_err(wrong),
             _ => Err(Misunderstood::NoSuchVerb),
         }
@@ -376,6 +387,7 @@ mod tests {
             ("drill for", Command::Drill { mission: mission("for"), for_: DRILL_WAIT }),
             ("here 7k30x1", Command::Here { target: by_code("7K30X1") }),
             ("inbox retry 0199-ab", Command::RetryInput { id: "0199-ab".into() }),
+            ("handback ezra", Command::HandBack { agent: agent("ezra") }),
             ("/agent revoke ezra", Command::AgentRevoke { agent: agent("ezra") }),
             (&format!("agent token ezra {HASH}"), Command::AgentToken { agent: agent("ezra"), hash: HASH.into() }),
         ] {
@@ -412,11 +424,11 @@ mod tests {
         for (line, expected) in [
             (
                 "",
-                "say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox, agent",
+                "say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox, handback, agent",
             ),
             (
                 "yes",
-                "there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox, agent",
+                "there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox, handback, agent",
             ),
             ("approve", "it does not say which request; the form is: approve CODE"),
             ("approve 7K30X1 now", "'now' is too much; the form is: approve CODE"),

@@ -29,6 +29,7 @@ mod doctor;
 mod drill;
 pub mod example_agent;
 mod explain;
+mod handback;
 mod history;
 mod hold;
 mod inbox;
@@ -117,6 +118,7 @@ enum Verb {
     Release(release::ReleaseArgs),
     Revoke(revoke::RevokeArgs),
     Agent(agent::AgentArgs),
+    Handback(handback::HandbackArgs),
     Inbox(inbox::InboxArgs),
     Whoami(whoami::WhoamiArgs),
     Plan(plan::PlanArgs),
@@ -188,6 +190,7 @@ fn run(world: &World, cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Substitute(args) => placed!(substitute, args),
         Verb::Snooze(args) => placed!(snooze, args),
         Verb::Ask(args) => placed!(ask, args),
+        Verb::Handback(args) => placed!(handback, args),
         Verb::Drill(args) => placed!(drill, args),
         Verb::Status(args) => placed!(status, args),
         Verb::History(args) => placed!(history, args),

@@ -83,13 +83,13 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
         .write(move |tx| {
             Box::pin(async move {
                 let entry = Entry::open(tx, &job).await?;
-                let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(false) };
-                let Some(execution) = case.execution.clone().filter(|one| one.id == id) else { return Ok(false) };
+                let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(None) };
+                let Some(execution) = case.execution.clone().filter(|one| one.id == id) else { return Ok(None) };
                 if let Some(prepared) = &hands_over
                     && !takeover::is_current(tx, &execution, prepared).await?
                 {
                     // It is prepared anew.
-                    return Ok(false);
+                    return Ok(None);
                 }
                 let (health, invocation) = match seen {
                     Some(look) => (Some(look.health), look.invocation),
@@ -106,8 +106,8 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
                     let began = execution.state == ExecutionState::Ready;
                     began && matches!(one.state, ExecutionState::Running { .. }) && one.run == name
                 };
-                let began = step.case.execution.as_ref().is_some_and(ours);
-                if let (true, Some(prepared)) = (began, &hands_over)
+                let began = step.case.execution.clone().filter(ours);
+                if let (Some(_), Some(prepared)) = (&began, &hands_over)
                     && let Err(refused) = takeover::offer(tx, &entry, &execution, prepared).await?
                 {
                     let why = Conclusion::Failed(format!("nothing could be handed over: {refused}"));
@@ -115,7 +115,7 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
                         Ok::<_, std::convert::Infallible>(incident::returned(case, why.clone(), facts))
                     };
                     let Ok(_) = entry.apply(tx, step.case, None, &failed).await?;
-                    return Ok(false);
+                    return Ok(None);
                 }
                 Ok(began)
             })
@@ -123,20 +123,20 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
         .await;
     fail_point!("revive.after_running");
     match (began, run, spec) {
-        (Ok(true), Some(folder), Some(spec)) => {
+        (Ok(Some(began)), Some(folder), Some(spec)) => {
             mission::committed(gateway);
             match gateway.launcher.start(&folder, &spec) {
-                Ok(started) => await_shim(gateway, execution, Some((folder, started))).await,
+                Ok(started) => await_shim(gateway, &began, Some((folder, started))).await,
                 Err(error) => {
                     // Nothing was started; settling proves it, and it is tried again.
                     tracing::error!(execution = execution.id.0, error = %error, "a shim could not be started");
                     tokio::time::sleep(PAUSE).await;
-                    await_shim(gateway, execution, None).await
+                    await_shim(gateway, &began, None).await
                 }
             }
         }
         // The packet goes by HTTP, and that is the next step's.
-        (Ok(true), None, _) if posts => {
+        (Ok(Some(_)), None, _) if posts => {
             mission::committed(gateway);
             Ok(Further::Goes)
         }

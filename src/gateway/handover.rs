@@ -90,9 +90,14 @@ pub async fn conclude(
                 takeover::answered(tx, &entry, &execution, reply.declined().as_deref()).await?;
             }
             // Whoever has accepted was told, however its delivery ended.
-            let accepted = takeover::stands(tx, &execution).await? == Some(OfferStands::Accepted);
+            let stands = takeover::stands(tx, &execution).await?;
+            let accepted = stands == Some(OfferStands::Accepted);
             let conclusion = if accepted { Conclusion::Done } else { conclusion };
-            let moved = |case, facts: &Facts<'_>| {
+            let moved = |mut case: Case, facts: &Facts<'_>| {
+                let of_case = case.execution.as_mut().and_then(|one| one.takeover.as_mut());
+                if let (Some(takeover), Some(stands)) = (of_case, &stands) {
+                    takeover.stands = stands.clone();
+                }
                 Ok::<_, std::convert::Infallible>(incident::returned(case, conclusion.clone(), facts))
             };
             let Ok(_) = entry.apply(tx, case, None, &moved).await?;

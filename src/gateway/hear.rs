@@ -189,6 +189,7 @@ fn is_for_all(command: &Command) -> bool {
         | Command::Snooze { .. }
         | Command::Ask { .. }
         | Command::Drill { .. }
+        | Command::HandBack { .. }
         | Command::Here { .. } => false,
     }
 }
@@ -224,11 +225,12 @@ impl Speech<'_> {
             Command::Here { target } => drill::here(tx, entry, self, &target).await,
             Command::RetryInput { id } => self.retry(tx, entry, &id).await,
             Command::AgentToken { agent, hash } => self.agent_token(tx, entry, agent, &hash).await,
+            Command::HandBack { agent } => self.hand_back(tx, entry, agent).await,
             Command::AgentRevoke { agent } => self.agent_revoke(tx, entry, agent).await,
         }
     }
 
-    fn refused(&self, agent: &AgentName, refusal: &Refusal, entry: &Entry) -> Heard {
+    pub(super) fn refused(&self, agent: &AgentName, refusal: &Refusal, entry: &Entry) -> Heard {
         let text = wording::refusal(refusal, &entry.setting(), entry.now);
         Heard::refused(self.input, &self.said.speaker, Some(agent.clone()), Why::Refusal(refusal), text)
     }

@@ -18,7 +18,7 @@ use crate::incident::{
 use crate::pool::{AgentName, Health, IncidentId, Timestamp};
 use crate::store::cases::CaseRow;
 use crate::store::{self, Reads, StoreError, Tx};
-use crate::wording::Setting;
+use crate::wording::{Alarm, Setting};
 
 /// How often a step is made anew because its random code was given before. Codes are one of 2^30.
 const CODE_TRIES: u32 = 8;
@@ -272,11 +272,29 @@ impl Entry {
                 let id = &execution.id.0;
                 store::epochs::raise(tx, &execution.mission, &execution.agent, id, self.now).await?;
             }
+            if let (Event::Recovered { .. }, Standing::Substituted { by }) = (event, &step.case.incident.standing) {
+                self.ask_whether_to_hand_back(tx, &step.case.incident, by).await?;
+            }
             if let Event::Ready { .. } = event {
                 self.gateway.folders.make_ahead(&self.gateway, execution);
             }
         }
         super::speak::step(tx, self, step).await
+    }
+
+    /// The original is back, and another has its part of the mission: whose it is from now on is for people to say.
+    async fn ask_whether_to_hand_back(
+        &self,
+        tx: &mut Tx,
+        incident: &Incident,
+        by: &AgentName,
+    ) -> Result<(), StoreError> {
+        let (mission, agent) = (incident.mission.clone(), incident.agent.clone());
+        if super::mission::takeover::who_has(tx, &mission, &agent).await?.as_ref() == Some(by) {
+            let alarm = Alarm::OriginalReturned { agent, by: by.clone(), mission };
+            super::speak::alarm(tx, &self.gateway, &alarm, self.now).await?;
+        }
+        Ok(())
     }
 
     /// Whose job it is.

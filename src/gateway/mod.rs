@@ -24,6 +24,7 @@ pub mod deliver;
 mod desk;
 pub mod door;
 mod drill;
+mod hand_back;
 mod handover;
 mod hear;
 mod heartbeat;

@@ -138,6 +138,9 @@ pub enum Event {
         execution: ExecutionId,
         /// What it did.
         action: Action,
+        /// The substitute was told, and has not said yet whether it takes over.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        asks: bool,
     },
     /// The command failed.
     Failed {

@@ -119,7 +119,8 @@ pub fn returned(case: Case, conclusion: Conclusion, facts: &Facts<'_>) -> Step {
         Conclusion::Done => {
             running.state =
                 ExecutionState::Done { verification: Verification::begin(facts.now, facts.timing.verify_for) };
-            work.tell(Event::Done { execution, action });
+            let asks = running.takeover.as_ref().is_some_and(|one| one.stands == OfferStands::Offered);
+            work.tell(Event::Done { execution, action, asks });
         }
         Conclusion::Failed(why) => work.fail(why),
         Conclusion::Unknown(why) => {

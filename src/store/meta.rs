@@ -29,7 +29,7 @@ pub struct Hold {
     pub since: Timestamp,
 }
 
-/// All facts; a transaction reads them once, however many jobs it holds. There are only a few.
+/// All facts; they are read once, and again after one was changed. There are only a few.
 pub async fn all(tx: &mut Tx) -> Result<Arc<BTreeMap<String, String>>, StoreError> {
     if let Some(known) = &tx.meta {
         return Ok(Arc::clone(known));

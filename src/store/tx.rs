@@ -24,10 +24,10 @@ use crate::pool::AgentName;
 /// it, which are kept until the commit, are made again (`Tx::undo_job`).
 pub struct Tx {
     connection: Connection,
-    /// The journal's last entry as this transaction sees it, so that a group of jobs reads it
-    /// once. It is forgotten at every begin and with every job that fails.
+    /// The journal's last entry, once it was read: nobody but the one writer adds to it. Forgotten with every
+    /// job that fails and every transaction that was not committed.
     pub(super) journal_head: Option<Head>,
-    /// The table `meta` as this transaction sees it, for the same reason and for as long.
+    /// The table `meta`, for the same reason and for as long.
     pub(super) meta: Option<Arc<BTreeMap<String, String>>>,
     /// Of some agents, the incident whose live execution touches them, as the job sees it: none where
     /// there is none. Whatever changes an execution forgets it.
@@ -99,7 +99,7 @@ impl Tx {
 
     /// Begins the transaction, for one job `alone` or for several.
     pub(super) fn begin(&mut self, alone: bool) -> Result<(), StoreError> {
-        self.forget();
+        self.touched.clear();
         self.alone = alone;
         self.own.clear();
         self.made.clear();

@@ -118,6 +118,15 @@ pub enum Alarm {
         /// Why.
         why: String,
     },
+    /// An agent is back whose work another has taken over.
+    OriginalReturned {
+        /// Who is back.
+        agent: AgentName,
+        /// Who has its work.
+        by: AgentName,
+        /// In which mission.
+        mission: MissionName,
+    },
     /// The door for agents cannot be opened.
     AgentsShut {
         /// At which address.
@@ -172,6 +181,7 @@ impl Alarm {
             Self::ChannelStopped { .. } => "channel_stopped",
             Self::ChatLost { .. } => "chat_lost",
             Self::ChatMoved { .. } => "chat_moved",
+            Self::OriginalReturned { .. } => "original_returned",
             Self::AgentsShut { .. } => "agents_shut",
             Self::NewConfig { .. } => "new_config",
             Self::DaemonStarted { .. } => "daemon_started",
@@ -198,6 +208,7 @@ impl Alarm {
             | Self::AgentsShut { .. }
             | Self::StorePressure { .. }
             | Self::BrokenPromise { .. } => Urgency::Alarm,
+            Self::OriginalReturned { .. } => Urgency::Decision,
             Self::ChatMoved { .. } | Self::PersonRevoked { .. } | Self::Held { .. } | Self::Released { .. } => {
                 Urgency::Decision
             }
@@ -294,6 +305,10 @@ impl Alarm {
             Self::ChatMoved { chat, to } => (
                 format!("the Telegram group {} has become a supergroup with the id {to}", short(chat)),
                 "it is written to there from now on; put the new id into the configuration, too.".into(),
+            ),
+            Self::OriginalReturned { agent, by, mission } => (
+                format!("{agent} is back, and {by} has its work on the mission '{mission}'"),
+                format!("hand it back? `handback {agent}` offers it to {agent}; else {by} keeps it."),
             ),
             Self::AgentsShut { at, why } => (
                 format!("the door for agents at {} cannot be opened: {}", short(at), long(why)),

@@ -260,6 +260,20 @@ pub enum Reply {
         /// Which agent.
         agent: AgentName,
     },
+    /// An agent that is back is offered its work.
+    OfferedBack {
+        /// Which agent.
+        agent: AgentName,
+        /// Under which handoff.
+        handoff: String,
+    },
+    /// It is not.
+    NotOfferedBack {
+        /// Which agent.
+        agent: AgentName,
+        /// Why not.
+        why: String,
+    },
     /// Nobody gets a token under this name.
     NameTaken {
         /// Which name.
@@ -291,6 +305,7 @@ impl Reply {
             | Self::RevokedAlready { .. }
             | Self::Retried { .. }
             | Self::TokenIssued { .. }
+            | Self::OfferedBack { .. }
             | Self::TokenRevoked { .. } => AnswerKind::Taken,
             Self::NoSuchRequest { .. }
             | Self::NoSuchAgent { .. }
@@ -300,6 +315,7 @@ impl Reply {
             Self::Superseded { .. }
             | Self::ApprovesNothing { .. }
             | Self::NameTaken { .. }
+            | Self::NotOfferedBack { .. }
             | Self::NotForAll { .. } => AnswerKind::Refused,
             Self::SetAside { .. } => AnswerKind::SetAside,
         }
@@ -366,6 +382,13 @@ impl Reply {
             }
             Self::NoToken { agent } => {
                 format!("refused: {agent} has no token. `lazarus-gate agent list` shows who has one.")
+            }
+            Self::OfferedBack { agent, handoff } => format!(
+                "offered: {agent} can accept its work again (handoff {}); until it does, whoever has it keeps it.",
+                harmless(handoff, SHORT_MAX)
+            ),
+            Self::NotOfferedBack { agent, why } => {
+                format!("refused: {agent} is offered nothing: {}.", harmless(why, REASON_MAX))
             }
             Self::NameTaken { agent, by } => format!(
                 "refused: on the mission bus {agent} is {}; a token under that name would act as them. Choose another \

@@ -240,6 +240,12 @@ pub(super) fn step(execution: &Execution, setting: &Setting, now: Timestamp) -> 
         ExecutionState::CalledOff { at, because: why } => {
             format!("Not run because {} (called off at {}). Nothing was started.", because(why), time(at))
         }
+        ExecutionState::Done { verification } if execution.takeover.is_some() => format!(
+            "Delivered at {}; it waits for {}'s answer, and for a look whether {} lives.",
+            time(&verification.since),
+            execution.looked_at(),
+            execution.looked_at()
+        ),
         ExecutionState::Done { verification } => format!(
             "The command of {what} ended well at {}; whether {} lives is being checked.",
             time(&verification.since),
@@ -256,6 +262,9 @@ pub(super) fn step(execution: &Execution, setting: &Setting, now: Timestamp) -> 
         ),
         ExecutionState::Verified { at } => match action {
             Action::Restart => format!("Restarted, and verified at {}: {agent} lives.", time(at)),
+            Action::Substitute(who) if execution.takeover.is_some() => {
+                format!("Accepted, and verified at {}: {who} lives and has what {agent} left.", time(at))
+            }
             Action::Substitute(who) => {
                 format!("Delivered, and verified at {}: {who} lives and has what {agent} left.", time(at))
             }

@@ -41,6 +41,9 @@ pub fn happened(event: &Event, agent: &AgentName, setting: &Setting, now: Timest
         Event::Done { action: Action::Restart, .. } => {
             "restarted: the command ended well; checking that it lives".to_owned()
         }
+        Event::Done { action: Action::Substitute(by), asks: true, .. } => {
+            format!("delivered to {by}, who is asked whether it takes over; that is not said yet")
+        }
         Event::Done { action: Action::Substitute(by), .. } => {
             format!("delivered to {by}: the command ended well; checking that {by} lives")
         }

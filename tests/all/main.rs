@@ -14,6 +14,7 @@ mod plan;
 mod shim;
 mod stories;
 mod systemd;
+mod takeover;
 mod telegram;
 mod vectors;
 mod world;

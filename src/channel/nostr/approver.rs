@@ -114,7 +114,7 @@ impl Approver {
             loop {
                 match heard.recv().await {
                     Ok(RelayPoolNotification::Event { event, .. }) => {
-                        let said = self.from_gateway(&event);
+                        let said = self.said_by_gateway(&event);
                         let is_it = |said: &Utterance| said.tagged("e").any(|id| about.iter().any(|one| one == id));
                         if let Some(said) = said.filter(is_it) {
                             return said.content;
@@ -138,7 +138,7 @@ impl Approver {
     }
 
     /// What the gateway said to us, if it is that and nothing else.
-    fn from_gateway(&self, event: &Event) -> Option<Utterance> {
+    fn said_by_gateway(&self, event: &Event) -> Option<Utterance> {
         let (me, gateway) = (self.identity.hex(), self.gateway.to_hex());
         if event.kind == Kind::GiftWrap {
             let secret = self.identity.keys().secret_key();
@@ -154,7 +154,7 @@ impl Approver {
         for filter in self.filters(now) {
             let found = client.fetch_events(filter, RELAYS).await;
             for event in found.map_err(|error| NotDecided::Library(error.to_string()))? {
-                let Some(said) = self.from_gateway(&event) else { continue };
+                let Some(said) = self.said_by_gateway(&event) else { continue };
                 let Some(key) = said.tagged("approval").next().and_then(|key| ApprovalKey::parse(key).ok()) else {
                     continue;
                 };

@@ -37,8 +37,8 @@ impl Thread {
 /// NIP-10: the one marked as what is replied to, else the root, else the last one without a mark.
 fn of_note(said: &Utterance) -> Option<String> {
     let tags = || said.tags.iter().filter(|tag| tag.first().is_some_and(|name| name == "e"));
-    let marked = |mark: &str| tags().filter(|tag| tag.get(3).is_some_and(|found| found == mark)).next_back();
-    let plain = || tags().filter(|tag| tag.get(3).is_none_or(String::is_empty)).next_back();
+    let marked = |mark: &str| tags().rfind(|tag| tag.get(3).is_some_and(|found| found == mark));
+    let plain = || tags().rfind(|tag| tag.get(3).is_none_or(String::is_empty));
     let tag = marked("reply").or_else(|| marked("root")).or_else(plain)?;
     tag.get(1).cloned()
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::act::{Acting, moved};
+use super::act::{Acting, event_id, moved};
 use crate::config::gate::{Delivery, DeliveryWay};
 use crate::gateway::Gateway;
 use crate::gateway::ledger::Entry;
@@ -204,6 +204,50 @@ pub async fn answered(
         told(tx, entry, kind, &row).await?;
     }
     Ok(())
+}
+
+/// Who has the part of `agent`, if that is somebody else.
+pub async fn who_has(
+    db: &mut impl Reads,
+    mission: &MissionName,
+    agent: &AgentName,
+) -> Result<Option<AgentName>, StoreError> {
+    let part = missions::parts(db, mission).await?.into_iter().find(|part| part.part == *agent);
+    Ok(part.map(|part| part.owner).filter(|owner| owner != agent))
+}
+
+/// Offers `agent` its own part again, from the newest checkpoint of whoever has it.
+pub async fn hand_back(
+    tx: &mut Tx,
+    entry: &Entry,
+    mission: &MissionName,
+    agent: &AgentName,
+    by: &str,
+) -> Result<Decided<HandoffRow>, StoreError> {
+    let Some(owner) = who_has(tx, mission, agent).await? else {
+        let (part, owner) = (agent.to_string(), agent.to_string());
+        return Ok(Err(MissionError::NotTheOwner { part, owner }));
+    };
+    let newest = match missions::last_checkpoint(tx, mission, Some(&owner)).await? {
+        Some(own) => Some(own),
+        None => missions::last_checkpoint(tx, mission, None).await?,
+    };
+    let Some(checkpoint) = newest else { return Ok(Err(MissionError::UnknownCheckpoint("last".into()))) };
+    let id = event_id(tx, entry, mission, "h").await?;
+    let note = format!("{agent} is back; {by} hands it its work again, from {owner}");
+    let draft = Draft::Handoff { recipient: agent.to_string(), checkpoint_id: checkpoint.id, note };
+    let event = NewEvent { id: id.clone(), draft, part: Some(agent.clone()) };
+    let limits = Limits { handoff_ttl: entry.in_force().config.gate.mission.handoff_ttl, ..Limits::default() };
+    if let Err(refused) = append(tx, entry, mission, event, limits).await? {
+        return Ok(Err(refused));
+    }
+    match missions::handoff(tx, mission, &id).await? {
+        Some(row) => {
+            told(tx, entry, "mission.handoff_offered", &row).await?;
+            Ok(Ok(row))
+        }
+        None => Ok(Err(MissionError::UnknownHandoff(id))),
+    }
 }
 
 /// How the execution's offer stands at this moment; none if it makes none.

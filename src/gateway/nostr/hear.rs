@@ -55,8 +55,14 @@ pub(in crate::gateway) async fn hear(
     };
     let speaker = Speaker::Nostr(said.author.clone());
     if entry.people().who(&speaker).is_none() {
-        // Who has left meanwhile is not answered: to strangers nobody says that we are here.
         let text = wording::stranger(&speaker);
+        // Whoever stands in the file lost their vote by `revoke`, and is told. To strangers, and to who has left,
+        // nobody says that we are here.
+        if entry.in_force().people.who(&speaker).is_some() && entry.gateway().nostr.may_answer(&said.author, entry.now)
+        {
+            let answer = answer(entry.id(), &said, &text, entry.now);
+            store::messages::insert(tx, &[answer]).await?;
+        }
         return Ok(Heard::refused(input, &speaker, None, Why::Text, text));
     }
     let hearing = Hearing { entry, input, said: &said, speaker };
@@ -69,10 +75,8 @@ pub(in crate::gateway) async fn hear(
     if heard.evidence {
         receipts::note(tx, entry, input, &evidence, &said).await?;
     }
-    if !(is_vote && heard.answer.outcome == AnswerKind::Taken && hearing.is_told_anyway())
-        && !heard.answer.text.is_empty()
-        && entry.gateway().nostr.may_answer(&said.author, entry.now)
-    {
+    let told_anyway = is_vote && heard.answer.outcome == AnswerKind::Taken && hearing.is_told_anyway();
+    if !told_anyway && !heard.answer.text.is_empty() && entry.gateway().nostr.may_answer(&said.author, entry.now) {
         let answer = answer(entry.id(), &said, &heard.answer.text, entry.now);
         store::messages::insert(tx, &[answer]).await?;
     }
@@ -299,6 +303,7 @@ fn target_of(command: &Command) -> Option<&Meant> {
         | Command::Release
         | Command::Revoke { .. }
         | Command::AgentToken { .. }
+        | Command::HandBack { .. }
         | Command::AgentRevoke { .. }
         | Command::Drill { .. }
         | Command::RetryInput { .. } => None,

@@ -32,6 +32,8 @@ const TOGETHER: usize = 64;
 const SEEN_MAX: usize = 65_536;
 /// After the store could not keep something.
 const AGAIN: Duration = Duration::from_secs(1);
+/// A list may be dated so many seconds ahead.
+const LIST_AHEAD: u64 = 3_600;
 /// The kinds in which somebody may say something in the open.
 pub const OPEN: [Kind; 4] = [Kind::TextNote, Kind::Reaction, Kind::Comment, DECISION];
 
@@ -63,23 +65,29 @@ impl fmt::Debug for Door {
 
 /// What was kept already, by the id that we have computed.
 #[derive(Debug, Default)]
-pub struct Seen(Mutex<(HashSet<[u8; 32]>, VecDeque<[u8; 32]>)>);
+pub struct Seen(Mutex<SeenIds>);
+
+#[derive(Debug, Default)]
+struct SeenIds {
+    known: HashSet<[u8; 32]>,
+    in_order: VecDeque<[u8; 32]>,
+}
 
 impl Seen {
     fn contains(&self, id: &[u8; 32]) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.contains(id)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).known.contains(id)
     }
 
     fn insert(&self, id: [u8; 32]) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !seen.0.insert(id) {
+        if !seen.known.insert(id) {
             return;
         }
-        seen.1.push_back(id);
-        if seen.1.len() > SEEN_MAX
-            && let Some(oldest) = seen.1.pop_front()
+        seen.in_order.push_back(id);
+        if seen.in_order.len() > SEEN_MAX
+            && let Some(oldest) = seen.in_order.pop_front()
         {
-            seen.0.remove(&oldest);
+            seen.known.remove(&oldest);
         }
     }
 }
@@ -103,7 +111,9 @@ impl Door {
 
     /// What an event comes to, if it comes to anything.
     fn look(&self, event: &Event) -> Option<Came> {
-        if event.content.len() > EVENT_MAX || event.tags.iter().any(|tag| tag.as_slice().iter().any(is_long)) {
+        if event.content.len() > EVENT_MAX
+            || event.tags.iter().any(|tag| tag.as_slice().iter().any(|part| part.len() > EVENT_MAX))
+        {
             return None;
         }
         let is_wrap = event.kind == Kind::GiftWrap;
@@ -122,6 +132,11 @@ impl Door {
         }
         if event.kind == Kind::InboxRelays {
             let list = Verified::new(event.clone()).ok()?;
+            // Dated ahead, it would stand for ever.
+            let now = u64::try_from(self.gateway.clock.now().as_secs()).unwrap_or(0);
+            if event.created_at.as_secs() > now.saturating_add(LIST_AHEAD) {
+                return None;
+            }
             let relays = lists::inbox_relays(&list).iter().map(ToString::to_string).collect();
             return Some(Came::List(author, List { at: event.created_at.as_secs(), relays }));
         }
@@ -161,10 +176,6 @@ impl Door {
         tracing::debug!(kind = event.kind.as_u16(), %why, "an event proves nothing");
         None
     }
-}
-
-fn is_long(part: &String) -> bool {
-    part.len() > EVENT_MAX
 }
 
 impl AdmitPolicy for Door {

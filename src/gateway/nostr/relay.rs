@@ -41,8 +41,9 @@ const ASK_AGAIN_MAX: Duration = Duration::from_secs(300);
 const REFUSALS_MAX: u32 = 3;
 /// So long without any relay, people on the other channels hear of it.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// An answer that holds no event is shorter than this, in bytes: a longer one held some that we did not see.
-const EMPTY_MAX: usize = 600;
+/// An answer that holds no event is shorter than this, in bytes, with what else a relay says at that moment: a
+/// longer one held some that we did not see.
+const EMPTY_MAX: usize = 4096;
 
 /// One relay of the configuration.
 pub struct Line {

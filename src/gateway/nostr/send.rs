@@ -74,6 +74,7 @@ impl Sender {
             let why = crate::gateway::inbox::chain(&error);
             return Delivery::Retry { after: AGAIN, why };
         }
+        fail_point!("nostr.after_learned");
         let event = match &to {
             To::Open(_) => rumor.sign_with_keys(self.identity.keys()).map_err(|error| error.to_string()),
             To::Private(person) => {

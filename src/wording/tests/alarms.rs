@@ -22,6 +22,7 @@ pub(super) fn alarms(text: &str) -> Vec<Alarm> {
         Alarm::ChannelStopped { channel: "telegram".into(), why: text() },
         Alarm::ChatLost { chat: "ops-room".into(), why: text() },
         Alarm::ChatMoved { chat: "ops-room".into(), to: -1_001_234_567_890 },
+        Alarm::OriginalReturned { agent: agent("ezra"), by: agent("timmy"), mission: mission("archive") },
         Alarm::AgentsShut { at: "127.0.0.1:8750".into(), why: text() },
         Alarm::NewConfig { changes: vec![text(), "people: lee is new".into()] },
         Alarm::DaemonStarted { observing: false },
@@ -29,7 +30,7 @@ pub(super) fn alarms(text: &str) -> Vec<Alarm> {
         Alarm::StorePressure { why: text() },
         Alarm::BrokenPromise { agent: agent("ezra"), what: text() },
     ];
-    covers(&all, 21, |alarm| match alarm {
+    covers(&all, 22, |alarm| match alarm {
         Alarm::InputSetAside { .. } => 0,
         Alarm::UnknownTooLong { .. } => 1,
         Alarm::UnsettledRun { .. } => 2,
@@ -51,6 +52,7 @@ pub(super) fn alarms(text: &str) -> Vec<Alarm> {
         Alarm::ChatLost { .. } => 18,
         Alarm::ChatMoved { .. } => 19,
         Alarm::AgentsShut { .. } => 20,
+        Alarm::OriginalReturned { .. } => 21,
     });
     all
 }
@@ -110,6 +112,9 @@ fn each_alarm_says_what_happened_and_what_to_do() {
     -- Decision
     [chat_moved] the Telegram group ops-room has become a supergroup with the id -1001234567890.
     It is written to there from now on; put the new id into the configuration, too.
+    -- Decision
+    [original_returned] ezra is back, and timmy has its work on the mission 'archive'.
+    Hand it back? `handback ezra` offers it to ezra; else timmy keeps it.
     -- Alarm
     [agents_shut] the door for agents at 127.0.0.1:8750 cannot be opened: disk full.
     Agents cannot come in until it is; it is tried again and again. Everything else goes on.

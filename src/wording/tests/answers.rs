@@ -154,10 +154,12 @@ pub(super) fn replies() -> Vec<Reply> {
         Reply::TokenIssued { agent: agent("ezra"), again: true },
         Reply::TokenRevoked { agent: agent("ezra") },
         Reply::NoToken { agent: agent("ezra") },
+        Reply::OfferedBack { agent: agent("ezra"), handoff: "h-7k3qxm".into() },
+        Reply::NotOfferedBack { agent: agent("ezra"), why: "it has its work".into() },
         Reply::NameTaken { agent: agent("ezra"), by: "kim".into() },
         Reply::NotForAll { person: kim() },
     ];
-    covers(&all, 19, |reply| match reply {
+    covers(&all, 21, |reply| match reply {
         Reply::Held { .. } => 0,
         Reply::HeldAlready => 1,
         Reply::Released { .. } => 2,
@@ -177,6 +179,8 @@ pub(super) fn replies() -> Vec<Reply> {
         Reply::NoToken { .. } => 16,
         Reply::NameTaken { .. } => 17,
         Reply::NotForAll { .. } => 18,
+        Reply::OfferedBack { .. } => 19,
+        Reply::NotOfferedBack { .. } => 20,
     });
     all
 }
@@ -238,6 +242,8 @@ fn what_the_gateway_answers_to_the_rest() {
     Taken: issued: whoever has this token acts as ezra at the door for agents; the one before counts no more.
     Taken: revoked: nobody acts as ezra at the door for agents, until it is given a new token.
     NotFound: refused: ezra has no token. `lazarus-gate agent list` shows who has one.
+    Taken: offered: ezra can accept its work again (handoff h-7k3qxm); until it does, whoever has it keeps it.
+    Refused: refused: ezra is offered nothing: it has its work.
     Refused: refused: on the mission bus ezra is kim; a token under that name would act as them. Choose another name for the agent.
     Refused: refused: an agent's token acts in all missions that the agent takes part in, and kim does not approve all; it takes a person with `approves: '*'`, or the user that the gateway runs as.
     ");
@@ -263,8 +269,8 @@ fn strangers_and_what_is_no_command() {
     refused: you are not in `people` (local user 1001), so your word does not count. Whoever runs this gateway can add `local_user: 1001` to a person there.
     refused: you are not in `people` (Telegram user 123456789), so your word does not count. Whoever runs this gateway can add `telegram: 123456789` to a person there.
     refused: you are not in `people` (Nostr key ab12), so your word does not count. Whoever runs this gateway can add `nostr: [ab12]` to a person there.
-    not understood: say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox, agent.
-    not understood: there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox, agent; or on missions: missions, mission, newmission, join, publish, checkpoint, handoff, post, cancel, accept, decline, resume, log, isolation.
+    not understood: say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox, handback, agent.
+    not understood: there is no such command; say one of: approve, deny, substitute, snooze, ask, hold, release, revoke, drill, here, inbox, handback, agent; or on missions: missions, mission, newmission, join, publish, checkpoint, handoff, post, cancel, accept, decline, resume, log, isolation.
     not understood: '[31mx' is no code: a code has 6 letters and digits, like 7K3QXM; the form is: approve CODE.
     ");
 }

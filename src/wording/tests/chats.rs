@@ -263,6 +263,7 @@ fn every_text_of_a_chat() {
     /release – end the hold
     /drill [MISSION] [for 10m] – ask whether people are there; nothing runs
     /here CODE – answer a drill
+    /handback AGENT – offer an agent that is back its work again
     On missions:
     /missions – list the missions
     /mission NAME – show one, and who takes part
@@ -343,6 +344,8 @@ fn answers_to_taps_fit_and_say_the_most_important_first() {
     issued: whoever has this token acts as ezra at the door for agents; the one before counts no more.
     revoked: nobody acts as ezra at the door for agents, until it is given a new token.
     refused: ezra has no token. `lazarus-gate agent list` shows who has one.
+    offered: ezra can accept its work again (handoff h-7k3qxm); until it does, whoever has it keeps it.
+    refused: ezra is offered nothing: it has its work.
     refused: on the mission bus ezra is kim; a token under that name would act as them. Choose another name for the agent.
     refused: an agent's token acts in all missions that the agent takes part in, and kim does not approve all; it takes a person with `approves: '*'`, or the user that the gateway runs as.
     refused: you are not in `people` (Telegram user 1001), so your word does not count. Whoever runs this gateway can add `telegram: 1001` to a person there.

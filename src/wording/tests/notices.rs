@@ -39,8 +39,8 @@ pub(super) fn events() -> Vec<Event> {
         Event::Started { execution: execution(), action: restart(), run: "x1-1".into() },
         Event::Started { execution: execution(), action: timmy(), run: "x1-1".into() },
         Event::NeverStarted { execution: execution() },
-        Event::Done { execution: execution(), action: restart() },
-        Event::Done { execution: execution(), action: timmy() },
+        Event::Done { execution: execution(), action: restart(), asks: false },
+        Event::Done { execution: execution(), action: timmy(), asks: false },
         Event::Failed {
             execution: execution(),
             action: restart(),

@@ -7,12 +7,14 @@
 mod downtime;
 mod ending;
 mod missions;
+mod nostr;
 mod play;
 mod points;
 mod poison;
 mod random;
 mod restored;
 mod shims;
+mod takeover;
 mod telegram;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

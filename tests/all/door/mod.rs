@@ -99,6 +99,20 @@ impl Caller {
         heard(stream)
     }
 
+    /// Sends, and does not mind that the daemon dies meanwhile.
+    #[cfg(feature = "failpoints")]
+    pub fn cut_off(&self, key: &str, path: &str, body: &Value) {
+        use std::io::Read as _;
+        let (body, token) = (body.to_string(), self.token.clone().unwrap_or_default());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: {key}",
+            body.len()
+        );
+        let mut stream = self.connect();
+        let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.at).expect("the door is open");
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -135,8 +149,7 @@ pub fn open(names: &[&str], others: &[(&str, &str, MissionRole)], change: impl F
         world.gate["agents"] = json!({"listen": "127.0.0.1:0"});
         change(world);
     });
-    world.save();
-    seed(&world, names, others);
+    prepare(&world, names, others);
     let heartbeats = !world.gate["agents"]["heartbeats"].is_null();
     let mut world = world;
     world.start_daemon();
@@ -164,7 +177,12 @@ pub fn nobody(world: &World) -> Caller {
     Caller::new(door(world).expect("the door is open"), None)
 }
 
-/// Makes the missions before the daemon is there.
+/// Writes the files, and makes the missions before the daemon is there.
+pub fn prepare(world: &World, names: &[&str], others: &[(&str, &str, MissionRole)]) {
+    world.save();
+    seed(world, names, others);
+}
+
 fn seed(world: &World, names: &[&str], others: &[(&str, &str, MissionRole)]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (names, others): (Vec<_>, Vec<_>) = (

@@ -40,9 +40,9 @@ fn the_doctor_looks_at_key_relays_and_people() {
     let seen = room.world.says(&["doctor", "nostr"]);
     seen.ended_with(1, "");
     for said in [
-        "OK    nostr key",
+        "the gateway is npub1",
         "is reached",
-        "FAIL  nostr relay",
+        "ws://127.0.0.1:1: Connection refused",
         "lee cannot be reached",
         "me takes private messages at 1",
     ] {

@@ -3,10 +3,11 @@
 mod answers;
 mod by_hand;
 mod decisions;
+mod foreign;
 mod outages;
-mod phone;
+pub mod phone;
 mod refusals;
 mod rogue;
 mod rogues;
-mod room;
+pub mod room;
 mod together;
