@@ -1,6 +1,7 @@
 //! Signed answers under the clock: a real daemon at a relay of this process that forwards what it is told to.
 //!
-//! `cargo bench --bench nostr [-- one verify flood catchup]`: all parts, unless some are named. Relay, daemon and
+//! `cargo bench --bench nostr [-- one verify flood catchup 5000]`: all parts, unless some are named; the number
+//! is for fewer stored events. Relay, daemon and
 //! bench share the machine.
 #![forbid(unsafe_code)]
 
@@ -68,7 +69,7 @@ fn main() {
             }
         }
         if wanted("catchup") {
-            catch_up().await;
+            catch_up(words.iter().find_map(|word| word.parse().ok()).unwrap_or(WAITING)).await;
         }
     });
     report::load();
@@ -175,7 +176,7 @@ async fn decisions(flood: Flood) -> Vec<f64> {
 }
 
 /// From the start of a daemon to a command that the oldest of many stored events orders.
-async fn catch_up() {
+async fn catch_up(waiting: u64) {
     let relay = Relay::start().await;
     let folder = world::folder("bench-nostr-").expect("a folder");
     let stamps = folder.path().join("stamps");
@@ -187,7 +188,7 @@ async fn catch_up() {
     relay.stores(at, note(&keys(2), &format!("approve {code}"), at).as_json());
     drop(daemon);
     let stranger = keys(9);
-    for number in 0..WAITING {
+    for number in 0..waiting {
         let at = at + 1 + number % 90;
         relay.stores(at, note(&stranger, &number.to_string(), at).as_json());
     }
@@ -196,7 +197,7 @@ async fn catch_up() {
     let _daemon = world::Daemon::start(folder.path()).await.expect("a daemon");
     stamp(&stamps, 0).await;
     let took = started.elapsed().as_secs_f64();
-    println!("{:<56} {took:>9.1} s   {:.0} events/s", "catch-up of 100,000 stored events", WAITING as f64 / took);
+    println!("{:<56} {took:>9.1} s   {:.0} events/s", format!("catch-up of {waiting} stored events"), waiting as f64 / took);
 }
 
 async fn start(dir: &Path, relay: &Relay, agents: usize) -> world::Daemon {

@@ -299,11 +299,11 @@ fn target_of(command: &Command) -> Option<&Meant> {
         | Command::Snooze { target, .. }
         | Command::Here { target } => Some(target),
         Command::Ask { .. }
+        | Command::HandBack { .. }
         | Command::Hold { .. }
         | Command::Release
         | Command::Revoke { .. }
         | Command::AgentToken { .. }
-        | Command::HandBack { .. }
         | Command::AgentRevoke { .. }
         | Command::Drill { .. }
         | Command::RetryInput { .. } => None,
