@@ -197,7 +197,11 @@ async fn catch_up(waiting: u64) {
     let _daemon = world::Daemon::start(folder.path()).await.expect("a daemon");
     stamp(&stamps, 0).await;
     let took = started.elapsed().as_secs_f64();
-    println!("{:<56} {took:>9.1} s   {:.0} events/s", format!("catch-up of {waiting} stored events"), waiting as f64 / took);
+    println!(
+        "{:<56} {took:>9.1} s   {:.0} events/s",
+        format!("catch-up of {waiting} stored events"),
+        waiting as f64 / took
+    );
 }
 
 async fn start(dir: &Path, relay: &Relay, agents: usize) -> world::Daemon {

@@ -48,9 +48,12 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
         }
     };
     let (seen, ()) = tokio::join!(seen, substitute);
-    let hands_over = match case {
-        Some(case) => takeover::prepare(gateway, case, execution).await.map_err(said)?,
-        None => None,
+    let (hands_over, mut not_handed) = match case {
+        Some(case) => match takeover::prepare(gateway, case, execution).await.map_err(said)? {
+            Ok(hands_over) => (hands_over, None),
+            Err(refused) => (None, Some(refused)),
+        },
+        None => (None, None),
     };
     let resume = match &hands_over {
         Some(prepared) => {
@@ -107,9 +110,10 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
                     began && matches!(one.state, ExecutionState::Running { .. }) && one.run == name
                 };
                 let began = step.case.execution.clone().filter(ours);
-                if let (Some(_), Some(prepared)) = (&began, &hands_over)
-                    && let Err(refused) = takeover::offer(tx, &entry, &execution, prepared).await?
-                {
+                if let (Some(_), Some(prepared)) = (&began, &hands_over) {
+                    not_handed = takeover::offer(tx, &entry, &execution, prepared).await?.err();
+                }
+                if let (Some(_), Some(refused)) = (&began, not_handed) {
                     let why = Conclusion::Failed(format!("nothing could be handed over: {refused}"));
                     let failed = |case, facts: &incident::Facts<'_>| {
                         Ok::<_, std::convert::Infallible>(incident::returned(case, why.clone(), facts))

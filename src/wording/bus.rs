@@ -128,6 +128,14 @@ pub fn state_left_out(bytes: u64) -> String {
     )
 }
 
+/// A packet does not fit into a message.
+pub fn packet_left_out(id: &str, bytes: usize) -> String {
+    format!(
+        "It has {bytes} bytes, which is too much for a message here; `lazarus-gate mission resume {}` gives it.",
+        harmless(id, SHORT_MAX)
+    )
+}
+
 /// A document that came with a command could not be used.
 pub fn bad_document(why: &str) -> String {
     format!("refused: the document cannot be used: {}. Nothing was written.", harmless(why, REASON_MAX))

@@ -140,6 +140,8 @@ impl Door {
                 Ok(_) => {}
                 // Missions of the policy need not be on the bus.
                 Err(MissionError::UnknownMission(_)) if beat.claim.is_none() => {}
+                // Nobody was ever replaced in one that is still being read in.
+                Err(MissionError::Importing(_)) => {}
                 Err(error) => return self.refused(agent, mission, "heartbeat", error).await,
             }
         }

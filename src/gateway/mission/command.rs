@@ -25,6 +25,8 @@ use crate::wording::{self, BusReply, NotPosted, RecipientHealth, Setting};
 const PREVIEW_MAX: Duration = Duration::from_secs(3600);
 /// A packet holds a state from a file up to so many bytes: it is kept in the store until it is sent.
 const STATE_SENT: u64 = 1024 * 1024;
+/// A packet of at most so many bytes is told in a private message on Nostr.
+const PACKET_OF_NOSTR: usize = 16 * 1024;
 
 /// What is shown to who said something, besides the answer's text.
 pub enum Shows {
@@ -187,6 +189,11 @@ impl Word<'_> {
         let mut obeyed = read(shown);
         match self.speaking.said.via {
             Channel::Telegram => obeyed.shows = Shows::Document { name: format!("{mission}-{id}.json"), content },
+            // What is sealed twice there grows, and relays take no large events.
+            Channel::Nostr if content.len() > PACKET_OF_NOSTR => {
+                let left_out = wording::packet_left_out(&id, content.len());
+                obeyed.heard.answer.text = format!("{} {left_out}", obeyed.heard.answer.text);
+            }
             Channel::Terminal | Channel::Nostr => {
                 obeyed.heard.answer.text = format!("{}\n{content}", obeyed.heard.answer.text)
             }

@@ -54,10 +54,10 @@ pub async fn prepare(
     gateway: &Arc<Gateway>,
     case: &Case,
     execution: &Execution,
-) -> Result<Option<Prepared>, StoreError> {
+) -> Result<Decided<Option<Prepared>>, StoreError> {
     let in_force = gateway.in_force();
-    let Some(who) = execution.substitute() else { return Ok(None) };
-    let Some(delivery) = in_force.delivery_of(who).cloned() else { return Ok(None) };
+    let Some(who) = execution.substitute() else { return Ok(Ok(None)) };
+    let Some(delivery) = in_force.delivery_of(who).cloned() else { return Ok(Ok(None)) };
     let (job, case, execution) = (Arc::clone(gateway), case.clone(), execution.clone());
     fail_point!("takeover.before_prepared");
     let checkpoint = gateway.store.write(move |tx| {
@@ -65,24 +65,27 @@ pub async fn prepare(
             let entry = Entry::open(tx, &job).await?;
             let checkpoint = ensured(tx, &entry, &case, &execution).await?;
             let handoff = format!("h-{}-{}", execution.id, execution.attempt.saturating_add(1));
-            Ok((handoff, checkpoint, note(&case, &execution)))
+            Ok(checkpoint.map(|checkpoint| (handoff, checkpoint, note(&case, &execution))))
         })
     });
-    let (handoff, checkpoint, note) = checkpoint.await?;
+    let prepared = checkpoint.await?;
     fail_point!("takeover.after_prepared");
-    Ok(Some(Prepared { handoff, checkpoint, delivery, note }))
+    Ok(prepared.map(|(handoff, checkpoint, note)| Some(Prepared { handoff, checkpoint, delivery, note })))
 }
 
 /// The checkpoint from which the work goes on: the dead agent's last one, or one of the gateway's own that says what is
 /// known.
-async fn ensured(tx: &mut Tx, entry: &Entry, case: &Case, execution: &Execution) -> Result<String, StoreError> {
+async fn ensured(
+    tx: &mut Tx,
+    entry: &Entry,
+    case: &Case,
+    execution: &Execution,
+) -> Result<Decided<String>, StoreError> {
     let (mission, dead) = (&execution.mission, &execution.agent);
-    let refused = |error: MissionError| StoreError::Invalid {
-        table: "missions",
-        row: mission.to_string(),
-        why: format!("nothing can be handed over there: {error}"),
+    let profiles = match load_profiles(Some((*entry.in_force().config.profiles).clone())) {
+        Ok(profiles) => profiles,
+        Err(refused) => return Ok(Err(refused)),
     };
-    let profiles = load_profiles(Some((*entry.in_force().config.profiles).clone())).map_err(refused)?;
     for name in [Some(dead), execution.substitute()].into_iter().flatten() {
         let title = format!("the mission {mission}");
         let new = NewMission {
@@ -93,19 +96,22 @@ async fn ensured(tx: &mut Tx, entry: &Entry, case: &Case, execution: &Execution)
             created_by: GATEWAY,
             at: entry.now,
         };
-        missions::ensure(tx, new, name, MissionRole::Write).await?.map_err(refused)?;
+        if let Err(refused) = missions::ensure(tx, new, name, MissionRole::Write).await? {
+            return Ok(Err(refused));
+        }
     }
     if let Some(own) = missions::last_checkpoint(tx, mission, Some(dead)).await? {
-        return Ok(own.id);
+        return Ok(Ok(own.id));
     }
     let id = format!("c-{}", execution.id);
     if missions::by_id(tx, mission, EventKind::Checkpoint, &id).await?.is_none() {
         let state = known(tx, case, execution).await?;
         let summary = format!("{dead} is dead and left no checkpoint; what the gateway knows");
         let draft = Draft::Checkpoint { summary, state, artifacts: Vec::new() };
-        append(tx, entry, mission, NewEvent::new(id.clone(), draft), Limits::default()).await?.map_err(refused)?;
+        let made = append(tx, entry, mission, NewEvent::new(id.clone(), draft), Limits::default()).await?;
+        return Ok(made.map(|()| id));
     }
-    Ok(id)
+    Ok(Ok(id))
 }
 
 /// All that is known of who left no checkpoint.

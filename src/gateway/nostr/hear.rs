@@ -16,7 +16,9 @@ use crate::config::gate::NostrStyle;
 use crate::gateway::Gateway;
 use crate::gateway::hear::{Heard, Why, obey};
 use crate::gateway::ledger::{self, Entry, from_body};
+use crate::gateway::mission::{self, Understood};
 use crate::gateway::speak::{self, Outlet, Priority};
+use crate::mission::BusCommand;
 use crate::pool::Timestamp;
 use crate::store::inbox::Input;
 use crate::store::messages::{MessageKind, MessageRow, NewMessage};
@@ -116,7 +118,7 @@ impl Hearing<'_> {
         };
         let context = answered.as_ref().map(|answered| answered.request.code);
         let line = line(&self.said.content);
-        let command = Command::parse(&line, context);
+        let understood = mission::understand(&line, context, None);
         if let Some(question) = Question::parse(&line, context) {
             let text = match (question, prepared) {
                 (_, Some(text)) => text,
@@ -127,12 +129,30 @@ impl Hearing<'_> {
             };
             return Ok(Spoken::only(Heard::read(text)));
         }
-        match command {
-            Ok(command) => self.obey(tx, command, line, answered).await,
+        match understood {
+            Understood::Gateway(command) => self.obey(tx, command, line, answered).await,
+            // What a mission says is for those who may read it.
+            Understood::Bus(_) if !self.said.is_private => Ok(Spoken::only(Heard::read(wording::ask_in_private()))),
+            Understood::Bus(command) => self.on_missions(tx, command, line).await,
             // People talk in the open, also about us and under what we said.
-            Err(_) if !self.said.is_private && context.is_none() => Ok(None),
-            Err(wrong) => Ok(Spoken::only(Heard::misunderstood(wording::misunderstood(&wrong)))),
+            Understood::Neither { .. } if !self.said.is_private && context.is_none() => Ok(None),
+            Understood::Neither { text } => Ok(Spoken::only(Heard::misunderstood(text))),
         }
+    }
+
+    /// Something said on missions. There are no buttons here: what is to be posted is posted by its id.
+    async fn on_missions(&self, tx: &mut Tx, command: BusCommand, line: String) -> Result<Option<Spoken>, StoreError> {
+        let kept = self.entry.in_force().config.gate.retention.inputs;
+        if let Err(why) = is_meant_now(self.said.said_at, self.input.entered_at, MEANT_FOR.min(kept)) {
+            return Ok(self.refused(wording::wrong_time(why)));
+        }
+        let Some(person) = self.entry.people().who(&self.speaker).cloned() else {
+            return Ok(self.refused(wording::stranger(&self.speaker)));
+        };
+        let said = Said { speaker: self.speaker.clone(), via: Channel::Nostr, line, context: None, document: None };
+        let speaking = mission::Speaking { input: self.input, said: &said, person: &person, heard_in: None };
+        let obeyed = mission::obey(tx, self.entry, &speaking, command).await?;
+        Ok(Spoken::only(obeyed.heard))
     }
 
     /// A thumb under a packet.

@@ -44,6 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// An answer that holds no event is shorter than this, in bytes, with what else a relay says at that moment: a
 /// longer one held some that we did not see.
 const EMPTY_MAX: usize = 4096;
+/// So many such answers in a row are no chance.
+const UNREADABLE_MAX: u32 = 5;
 
 /// One relay of the configuration.
 pub struct Line {
@@ -159,7 +161,9 @@ impl Line {
         let mut refusals = 0u32;
         let mut again: Option<Instant> = Some(Instant::now());
         let mut reading: Option<BoxFuture<'_, Result<(), String>>> = None;
-        let mut read_at = Instant::now();
+        // What the open questions bring first would look like something that pages do not show.
+        let mut told = [false; 3];
+        let mut read_at = Instant::now() + self.settings().catch_up_deadline;
         let mut greeted = false;
         let mut over = self.over.clone();
         let mut watchdog = tokio::time::interval(self.settings().watchdog.max(Duration::from_millis(10)));
@@ -181,11 +185,20 @@ impl Line {
                             }
                         }
                     }
+                    Ok(RelayNotification::Message { message: RelayMessage::EndOfStoredEvents(of) }) => {
+                        let was_told = told == [true; 3];
+                        for (question, told) in Question::ALL.iter().zip(&mut told) {
+                            *told |= question.id() == *of;
+                        }
+                        if told == [true; 3] && !was_told {
+                            read_at = Instant::now();
+                        }
+                    }
                     Ok(RelayNotification::Authenticated) => {
                         // What it refused before, it may answer now.
-                        open = [false; 3];
+                        (open, told) = ([false; 3], [false; 3]);
                         again = Some(Instant::now());
-                        read_at = Instant::now();
+                        read_at = Instant::now() + this.settings().catch_up_deadline;
                     }
                     Ok(RelayNotification::RelayStatus {
                         status: RelayStatus::Disconnected | RelayStatus::Terminated | RelayStatus::Banned,
@@ -318,7 +331,7 @@ impl Line {
 
     async fn read_back(&self, relay: &Relay, name: &str, filter: Filter, since: Seconds) -> Result<(), String> {
         let mut until: Option<u64> = None;
-        let mut stale = 0;
+        let (mut stale, mut unreadable) = (0, 0);
         loop {
             let filter = until.map_or_else(|| filter.clone(), |until| filter.clone().until(Seconds::from(until)));
             let before = relay.stats().bytes_received();
@@ -326,8 +339,16 @@ impl Line {
             let page = self.pages.turn(name);
             let Some(oldest) = page.oldest else {
                 let unseen = relay.stats().bytes_received().saturating_sub(before);
-                // What has expired, or was forged, is dropped before we see it; what stands behind it is not.
-                return if unseen <= EMPTY_MAX { Ok(()) } else { Err("it sends what cannot be read".to_owned()) };
+                if unseen <= EMPTY_MAX {
+                    return Ok(());
+                }
+                // What has expired, or was forged, is dropped before we see it; what stands behind it is not. Or
+                // something else was said at that moment.
+                unreadable += 1;
+                if unreadable >= UNREADABLE_MAX {
+                    return Err("it sends what cannot be read".to_owned());
+                }
+                continue;
             };
             if oldest < since.as_secs() {
                 return Ok(());

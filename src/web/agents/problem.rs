@@ -85,13 +85,15 @@ pub struct Problem {
     pub r#do: String,
     /// The capability that is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub capability: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub capability: Option<&'static str>,
     /// Who has it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub held_by: Option<Vec<String>>,
+    #[schema(value_type = Option<Vec<String>>)]
+    pub held_by: Option<Box<[String]>>,
     #[serde(skip)]
     #[schema(ignore)]
-    pub(super) retry_after: Option<Duration>,
+    pub(super) retry_after: Option<u32>,
 }
 
 impl Problem {
@@ -108,7 +110,9 @@ impl Problem {
     }
 
     pub(super) fn again_after(self, wait: Duration) -> Self {
-        Self { retry_after: Some(wait), ..self }
+        // Whole seconds, the next ones: who comes back earlier comes in vain.
+        let seconds = wait.as_secs_f64().ceil().clamp(1.0, 3600.0) as u32;
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// The bus does not allow it.
@@ -121,8 +125,8 @@ impl Problem {
                 [] => "nobody has it; ask who made the mission for another role".into(),
                 names => format!("ask one of those who have it, or a lead for another role: {}", names.join(", ")),
             };
-            problem.capability = Some(capability.as_str().into());
-            problem.held_by = Some(names);
+            problem.capability = Some(capability.as_str());
+            problem.held_by = Some(names.into());
         }
         problem
     }
@@ -186,7 +190,7 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(wait) = retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil().max(1.0) as u64));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
         }
         response
     }

@@ -61,3 +61,29 @@ fn whoever_asks_is_answered_in_private() {
     room.kim.writes("hello?", &[]);
     room.kim.until_told("there is no such command");
 }
+
+#[test]
+fn a_mission_is_led_in_private_messages() {
+    let room = Room::with_agents(&["ada"])
+        .but(|world| {
+            world.gate["people"]["me"]["participant"] = serde_json::json!({"forge": {"name": "kim", "role": "lead"}});
+        })
+        .start();
+    room.kim.writes("newmission forge The forge", &[]);
+    room.kim.until_told("forge: made; kim leads it.");
+    room.kim.writes("join forge ada write", &[]);
+    room.kim.until_told("forge: ada takes part as write.");
+    room.kim.writes("checkpoint forge before review", &[]);
+    room.kim.until_told("made as event 1");
+    room.kim.writes("handoff forge ada please go on", &[]);
+    let shown = room.kim.until_told("Not posted yet");
+    let id = shown.text.split("`post ").nth(1).and_then(|rest| rest.split('`').next()).expect("its id").to_owned();
+    room.lee.writes(&format!("post {id}"), &[]);
+    room.lee.until_told("refused: me asked for this handoff");
+    room.kim.writes(&format!("post {id}"), &[]);
+    room.kim.until_told("is offered to ada until");
+    room.kim.writes(&format!("resume {id}"), &[]);
+    room.kim.until_told("\"handoff_note\": \"please go on\"");
+    room.lee.writes("log forge", &[]);
+    room.lee.until_told("lee lacks 'read' permission; it takes the role");
+}
