@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::ledger::{self, Entry};
 use super::mission::{self, Understood};
-use super::{Gateway, drill, nostr, speak, telegram};
+use super::{Gateway, drill, inbox, nostr, speak, telegram};
 use crate::approval::{Answer, AnswerKind, Command, InputId, PersonId, Said, Speaker, Target};
 use crate::incident::{self, Ballot, Event, Refusal, Vote};
 use crate::pool::{AgentName, Timestamp};
@@ -42,9 +42,17 @@ pub async fn handle(
 
 /// What can be read for `input` before its transaction.
 pub(super) async fn prepare(gateway: &Arc<Gateway>, input: &Input) -> Result<Option<String>, StoreError> {
-    match telegram::prepare(gateway, input).await? {
-        Some(prepared) => Ok(Some(prepared)),
-        None => nostr::prepare(gateway, input).await,
+    let prepared = match telegram::prepare(gateway, input).await {
+        Ok(None) => nostr::prepare(gateway, input).await,
+        prepared => prepared,
+    };
+    match prepared {
+        // A damaged row that somebody asks about keeps nobody's vote from coming in (invariant 13).
+        Err(error) if inbox::is_the_works_own(&error) => {
+            tracing::error!(input = input.id, error = inbox::chain(&error), "a question could not be looked up");
+            Ok(None)
+        }
+        prepared => prepared,
     }
 }
 

@@ -304,7 +304,11 @@ impl Entry {
 
     /// Where people are told.
     pub fn outlets(&self) -> Vec<super::speak::Outlet> {
-        self.gateway.outlets()
+        let mut outlets = self.gateway.outlets();
+        if self.left.is_some() {
+            outlets.retain(|outlet| !super::nostr::is_out(outlet, self.people()));
+        }
+        outlets
     }
 
     /// A fresh token for a button.

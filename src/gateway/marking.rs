@@ -35,6 +35,9 @@ const LOST_FIRST: Duration = Duration::from_secs(2);
 /// And from then on so often: somebody may have let us in again.
 const LOST_AGAIN: Duration = Duration::from_secs(300);
 
+/// So long a message to somebody waits for relays that are of no use before people are told.
+const UNREACHED: Duration = Duration::from_secs(180);
+
 /// Marks them, in one transaction.
 pub async fn mark(gateway: &Arc<Gateway>, outcomes: Vec<(MessageRow, Delivery)>) -> Result<Marked, StoreError> {
     match mark_together(gateway, outcomes.clone()).await {
@@ -86,8 +89,15 @@ async fn mark_all(
             }
             Delivery::Retry { after, why } => {
                 tracing::warn!(channel, why, "a message could not be sent and is tried again");
+                let said = why.clone();
                 let down = Alarm::ChannelDown { channel: channel.clone(), why };
                 gateway.status.raise(channel.clone(), down, entry.now);
+                // One person's relays may be of no use while all of ours are there.
+                let waits = entry.now.since(row.created_at) >= UNREACHED && row.attempts > 0;
+                if waits && channel == nostr::SOURCE && is_ours(&entry, &row) {
+                    let alarm = Alarm::ChatLost { chat: name_of(gateway, &row), why: said };
+                    speak::alarm_lasts(tx, gateway, cause(&row), alarm, entry.now).await?;
+                }
                 let again = entry.now.plus(after * (row.attempts / AT_ONCE).clamp(1, BACK_OFF_MAX));
                 store::messages::failed(tx, &row.id, again).await?;
                 // What stands behind it waits with it, or it would overtake.
@@ -187,8 +197,7 @@ async fn request_and_case(tx: &mut Tx, about: &str) -> Result<Option<(Request, i
 /// A chat of the configuration is waited for, and the others hear of it; whoever else blocked us has
 /// wanted no answer.
 async fn lost(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &MessageRow, why: String) -> Result<(), StoreError> {
-    let is_ours = entry.outlets().iter().any(|outlet| outlet.target == row.target);
-    if !is_ours {
+    if !is_ours(entry, row) {
         tracing::info!(chat = row.target, why, "somebody cannot be answered");
         return store::messages::gone(tx, &row.id).await;
     }
@@ -198,6 +207,10 @@ async fn lost(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &MessageRow, w
     store::messages::postpone(tx, &row.channel, &row.target, again).await?;
     let alarm = Alarm::ChatLost { chat: name_of(gateway, row), why };
     speak::alarm_lasts(tx, gateway, cause(row), alarm, entry.now).await
+}
+
+fn is_ours(entry: &Entry, row: &MessageRow) -> bool {
+    entry.outlets().iter().any(|outlet| outlet.target == row.target)
 }
 
 fn name_of(gateway: &Gateway, row: &MessageRow) -> String {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::Gateway;
-use super::ledger::Entry;
+use super::ledger::{self, Entry};
 use super::{copies, nostr, telegram};
 use crate::approval::{Channel, Request};
 use crate::incident::{Event, Step};
@@ -150,7 +150,8 @@ pub async fn alarm(tx: &mut Tx, gateway: &Gateway, alarm: &Alarm, now: Timestamp
     let journaled = store::journal::Entry { kind: alarm.word().to_owned(), agent, body: json!(alarm) };
     store::journal::append(tx, &[journaled], now).await?;
     let mut due = Vec::new();
-    for outlet in gateway.outlets() {
+    let left = gateway.in_force().people.without(&ledger::revoked(tx).await?);
+    for outlet in gateway.outlets().into_iter().filter(|outlet| !nostr::is_out(outlet, &left)) {
         let down = match alarm {
             Alarm::ChannelDown { channel, .. } | Alarm::ChannelStopped { channel, .. } => {
                 *channel == outlet.channel.key()

@@ -72,7 +72,7 @@ pub enum NoDecision {
 }
 
 /// The tags that count; all others are ignored.
-const TAGS: [&str; 6] = ["e", "p", "approval", "decision", "substitute", "expiration"];
+const TAGS: [&str; 7] = ["e", "p", "approval", "decision", "substitute", "alt", "expiration"];
 
 impl SignedDecision {
     /// Reads what was said as a decision addressed to `us`.

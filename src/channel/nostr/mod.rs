@@ -41,7 +41,7 @@ pub use receipt::{Checked, RECEIPT, check_receipts, receipt_hash};
 pub use relays::{Relays, Word};
 pub use target::Target;
 pub use thread::Thread;
-pub use transport::{NotConnected, Transport};
+pub use transport::{NotConnected, Overheard, Transport};
 pub use utterance::{Utterance, line};
 pub use verified::{EVENT_MAX, Unverified, Verified};
 pub use wrap::{NotUnwrapped, unwrap};

@@ -1,3 +1,6 @@
+/// The longest reaction that is looked at, in bytes.
+const LONGEST: usize = 64;
+
 /// What a reaction says about a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaction {
@@ -10,6 +13,10 @@ pub enum Reaction {
 /// What `content` says; none for everything else, the empty like and all other emoji too: one taps them
 /// without thinking of a decision.
 pub fn reaction(content: &str) -> Option<Reaction> {
+    // A picture with all its variants is short; more is no picture.
+    if content.len() > LONGEST {
+        return None;
+    }
     let bare: String = content.trim().chars().filter(|c| !is_variant(*c)).collect();
     match bare.as_str() {
         "+" | "👍" | "✅" => Some(Reaction::Approve),

@@ -11,7 +11,7 @@ use nostr_sdk::pool::relay::Error as RelayError;
 use nostr_sdk::{Event, Relay, RelayOptions, RelayUrl};
 
 use super::identity::Identity;
-use super::transport::Transport;
+use super::transport::{NotConnected, Overheard, Transport};
 
 /// Relays of other people's lists that a connection is kept to.
 const OTHERS_MAX: usize = 64;
@@ -27,32 +27,37 @@ pub enum Word {
     Later(String),
     /// It will never take it, or never from us.
     Never(String),
+    /// We do not go there, as long as it is where it is.
+    NotThere(String),
 }
 
 /// All connections.
 pub struct Relays {
     own: Client,
     others: OnceLock<Client>,
+    listening: Arc<Transport>,
     transport: Arc<Transport>,
     deadline: Duration,
 }
 
 impl Relays {
-    /// None is connected yet. `policy` sees every event that comes in; `configured` are all relays of the
-    /// configuration, wherever they are.
+    /// None is connected yet. `policy` sees every event that comes in and could be one, `overheard` all that
+    /// relays say; `configured` are all relays of the configuration, wherever they are.
     pub fn new(
         identity: &Identity,
         policy: impl AdmitPolicy + 'static,
+        overheard: Overheard,
         configured: BTreeSet<RelayUrl>,
         deadline: Duration,
     ) -> Self {
+        let listening = Arc::new(Transport::new(configured.clone()).overheard_by(overheard));
         let transport = Arc::new(Transport::new(configured));
         let own = Client::builder()
             .signer(identity.keys().clone())
-            .websocket_transport(Arc::clone(&transport))
+            .websocket_transport(Arc::clone(&listening))
             .admit_policy(policy)
             .build();
-        Self { own, others: OnceLock::new(), transport, deadline }
+        Self { own, others: OnceLock::new(), listening, transport, deadline }
     }
 
     /// A connection of its own to a relay of the configuration, made anew: nothing of an earlier one counts.
@@ -67,6 +72,11 @@ impl Relays {
         let relay = pool.relay(url).await.map_err(|error| error.to_string())?;
         relay.try_connect(self.deadline).await.map_err(|error| error.to_string())?;
         Ok(relay)
+    }
+
+    /// Whether there is a connection to that relay of the configuration.
+    pub async fn is_connected(&self, url: &RelayUrl) -> bool {
+        self.own.pool().relay(url).await.is_ok_and(|relay| relay.is_connected())
     }
 
     /// Ends the connection to a relay of the configuration.
@@ -84,6 +94,7 @@ impl Relays {
 
     /// The configuration names these from now on.
     pub fn configure(&self, configured: BTreeSet<RelayUrl>) {
+        self.listening.configure(configured.clone());
         self.transport.configure(configured);
     }
 
@@ -91,7 +102,7 @@ impl Relays {
     pub async fn publish(&self, event: &Event, url: &RelayUrl) -> Word {
         let relay = match self.relay(url).await {
             Ok(relay) => relay,
-            Err(why) => return Word::Later(why),
+            Err(word) => return word,
         };
         if !relay.is_connected() {
             return Word::Later("it is not connected".to_owned());
@@ -105,16 +116,22 @@ impl Relays {
         }
     }
 
-    async fn relay(&self, url: &RelayUrl) -> Result<Relay, String> {
+    async fn relay(&self, url: &RelayUrl) -> Result<Relay, Word> {
         if let Ok(relay) = self.own.pool().relay(url).await {
             return Ok(relay);
         }
         let others =
             self.others.get_or_init(|| Client::builder().websocket_transport(Arc::clone(&self.transport)).build());
         let pool = others.pool();
+        let later = |error: &dyn std::fmt::Display| Word::Later(error.to_string());
         if let Ok(relay) = pool.relay(url).await {
-            relay.try_connect(self.deadline).await.map_err(|error| error.to_string())?;
+            relay.try_connect(self.deadline).await.map_err(|error| later(&error))?;
             return Ok(relay);
+        }
+        // What leads nowhere for good is told from what only is not there now.
+        let found = tokio::time::timeout(self.deadline, self.transport.addresses(url)).await;
+        if let Ok(Err(why @ (NotConnected::NotPublic | NotConnected::NoHost))) = found {
+            return Err(Word::NotThere(why.to_string()));
         }
         let known = pool.relays().await;
         if known.len() >= OTHERS_MAX
@@ -123,9 +140,9 @@ impl Relays {
             let _ = pool.force_remove_relay(idle).await;
         }
         let options = options().read(false).sleep_when_idle(true).idle_timeout(OTHERS_IDLE);
-        pool.add_relay(url, options).await.map_err(|error| error.to_string())?;
-        let relay = pool.relay(url).await.map_err(|error| error.to_string())?;
-        relay.try_connect(self.deadline).await.map_err(|error| error.to_string())?;
+        pool.add_relay(url, options).await.map_err(|error| later(&error))?;
+        let relay = pool.relay(url).await.map_err(|error| later(&error))?;
+        relay.try_connect(self.deadline).await.map_err(|error| later(&error))?;
         Ok(relay)
     }
 }

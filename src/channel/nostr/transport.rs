@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -28,7 +28,11 @@ const ADDRESSES_MAX: usize = 4;
 /// could. The address that was judged is the one that is connected to.
 pub struct Transport {
     configured: RwLock<BTreeSet<RelayUrl>>,
+    overheard: Option<Overheard>,
 }
+
+/// Is told each text that a relay says, before anybody has judged it.
+pub type Overheard = Arc<dyn Fn(&RelayUrl, &str) + Send + Sync>;
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,7 +63,12 @@ pub enum NotConnected {
 impl Transport {
     /// With the relays of the configuration.
     pub fn new(configured: BTreeSet<RelayUrl>) -> Self {
-        Self { configured: RwLock::new(configured) }
+        Self { configured: RwLock::new(configured), overheard: None }
+    }
+
+    /// The same, and `overheard` is told all that relays say.
+    pub fn overheard_by(self, overheard: Overheard) -> Self {
+        Self { overheard: Some(overheard), ..self }
     }
 
     /// The configuration names these from now on.
@@ -106,8 +115,10 @@ impl Transport {
                 WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
             let opening = tokio_tungstenite::client_async_tls_with_config(url.as_str(), stream, Some(config), None);
             // It is large, and this future is polled on small stacks.
-            let (socket, _) = Box::pin(opening).await.map_err(Box::new)?;
-            return Ok(WebSocket::Tokio(socket));
+            match Box::pin(opening).await {
+                Ok((socket, _)) => return Ok(WebSocket::Tokio(socket)),
+                Err(error) => last = Box::new(error).into(),
+            }
         }
         Err(last)
     }
@@ -130,6 +141,12 @@ impl WebSocketTransport for Transport {
             let socket = opened.unwrap_or(Err(NotConnected::TooSlow(timeout))).map_err(TransportError::backend)?;
             let (sink, stream) = socket.split();
             let sink: WebSocketSink = Box::new(Outgoing(sink));
+            let overheard = self.overheard.clone();
+            let stream = stream.inspect_ok(move |message| {
+                if let (Some(overheard), Message::Text(text)) = (&overheard, message) {
+                    overheard(&url, text);
+                }
+            });
             let stream: WebSocketStream = Box::pin(stream.map_err(TransportError::backend));
             Ok((sink, stream))
         })

@@ -73,13 +73,14 @@ pub(in crate::gateway) async fn hear(
         kind if kind == Kind::Reaction.as_u16() => hearing.reacted(tx).await?,
         _ => hearing.written(tx, prepared).await?,
     };
-    let Some(Spoken { heard, is_vote }) = heard else { return Ok(Heard::read(String::new())) };
+    let Some(Spoken { heard, is_vote, about }) = heard else { return Ok(Heard::read(String::new())) };
     if heard.evidence {
         receipts::note(tx, entry, input, &evidence, &said).await?;
     }
     let told_anyway = is_vote && heard.answer.outcome == AnswerKind::Taken && hearing.is_told_anyway();
     if !told_anyway && !heard.answer.text.is_empty() && entry.gateway().nostr.may_answer(&said.author, entry.now) {
-        let answer = answer(entry.id(), &said, &heard.answer.text, entry.now);
+        // Whoever answers the answer means the same request.
+        let answer = NewMessage { about, ..answer(entry.id(), &said, &heard.answer.text, entry.now) };
         store::messages::insert(tx, &[answer]).await?;
     }
     Ok(heard)
@@ -89,11 +90,13 @@ pub(in crate::gateway) async fn hear(
 struct Spoken {
     heard: Heard,
     is_vote: bool,
+    /// The request in whose thread it was said.
+    about: Option<String>,
 }
 
 impl Spoken {
     fn only(heard: Heard) -> Option<Self> {
-        Some(Self { heard, is_vote: false })
+        Some(Self { heard, is_vote: false, about: None })
     }
 }
 
@@ -117,6 +120,7 @@ impl Hearing<'_> {
             Err(two) => return Ok(self.refused(two)),
         };
         let context = answered.as_ref().map(|answered| answered.request.code);
+        let about = answered.as_ref().map(|answered| answered.request.id.0.clone());
         let line = line(&self.said.content);
         let understood = mission::understand(&line, context, None);
         if let Some(question) = Question::parse(&line, context) {
@@ -134,9 +138,18 @@ impl Hearing<'_> {
             // What a mission says is for those who may read it.
             Understood::Bus(_) if !self.said.is_private => Ok(Spoken::only(Heard::read(wording::ask_in_private()))),
             Understood::Bus(command) => self.on_missions(tx, command, line).await,
-            // People talk in the open, also about us and under what we said.
-            Understood::Neither { .. } if !self.said.is_private && context.is_none() => Ok(None),
-            Understood::Neither { text } => Ok(Spoken::only(Heard::misunderstood(text))),
+            // People talk in the open, also about us and under what we said. But whoever decides there, under
+            // somebody's comment, must not believe that it was heard.
+            Understood::Neither { .. }
+                if !self.said.is_private
+                    && context.is_none()
+                    && !self.decides_in_thread(tx, &thread, &line).await? =>
+            {
+                Ok(None)
+            }
+            Understood::Neither { text } => {
+                Ok(Some(Spoken { heard: Heard::misunderstood(text), is_vote: false, about }))
+            }
         }
     }
 
@@ -153,6 +166,16 @@ impl Hearing<'_> {
         let speaking = mission::Speaking { input: self.input, said: &said, person: &person, heard_in: None };
         let obeyed = mission::obey(tx, self.entry, &speaking, command).await?;
         Ok(Spoken::only(obeyed.heard))
+    }
+
+    /// Whether `line` would decide under the message of ours in whose thread it stands.
+    async fn decides_in_thread(&self, tx: &mut Tx, thread: &Thread, line: &str) -> Result<bool, StoreError> {
+        for id in thread.named.iter().take(NAMED_MAX) {
+            if let Some(ours) = self.ours(tx, id).await? {
+                return Ok(Command::parse(line, Some(ours.request.code)).is_ok());
+            }
+        }
+        Ok(false)
     }
 
     /// A thumb under a packet.
@@ -185,6 +208,9 @@ impl Hearing<'_> {
         let Some(answered) = self.ours(tx, &decision.packet).await? else {
             return Ok(self.refused(wording::not_your_packet()));
         };
+        if !answered.is_packet {
+            return Ok(self.refused(wording::not_your_packet()));
+        }
         if answered.request.key != decision.key {
             return Ok(self.refused(wording::two_keys()));
         }
@@ -237,7 +263,8 @@ impl Hearing<'_> {
         );
         let said = Said { speaker: self.speaker.clone(), via: Channel::Nostr, line, context: None, document: None };
         let heard = obey(tx, self.entry, self.input, &said, command).await?;
-        Ok(Some(Spoken { heard, is_vote }))
+        let about = answered.map(|answered| answered.request.id.0);
+        Ok(Some(Spoken { heard, is_vote, about }))
     }
 
     /// A fresh copy of a request, for whoever wants to see it.

@@ -11,7 +11,6 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use super::SOURCE;
-use super::pages::Pages;
 use super::state::List;
 use crate::approval::Speaker;
 use crate::channel::nostr::nostr_sdk::pool::policy::{AdmitPolicy, AdmitStatus, PolicyError};
@@ -22,8 +21,6 @@ use crate::gateway::{Gateway, arrival};
 use crate::store;
 use crate::store::inbox::Input;
 
-/// The question whose answers are counted.
-pub const PAGE: &str = "lazarus-page";
 /// Inputs that wait for the store at most; a relay whose next one finds no room waits, and no other.
 const ROOM: usize = 256;
 /// Inputs that are kept in one transaction.
@@ -52,7 +49,6 @@ pub struct Door {
     gateway: Arc<Gateway>,
     identity: Identity,
     us: String,
-    pages: Arc<Pages>,
     seen: Arc<Seen>,
     came: mpsc::Sender<Came>,
 }
@@ -97,12 +93,11 @@ impl Door {
     pub fn new(
         gateway: Arc<Gateway>,
         identity: Identity,
-        pages: Arc<Pages>,
         seen: Arc<Seen>,
     ) -> (Self, mpsc::Sender<Came>, mpsc::Receiver<Came>) {
         let (came, comes) = mpsc::channel(ROOM);
         let us = identity.hex();
-        (Self { gateway, us, identity, pages, seen, came: came.clone() }, came, comes)
+        (Self { gateway, us, identity, seen, came: came.clone() }, came, comes)
     }
 
     fn is_known(&self, author: &str) -> bool {
@@ -181,14 +176,11 @@ impl Door {
 impl AdmitPolicy for Door {
     fn admit_event<'a>(
         &'a self,
-        relay: &'a RelayUrl,
-        question: &'a SubscriptionId,
+        _: &'a RelayUrl,
+        _: &'a SubscriptionId,
         event: &'a Event,
     ) -> BoxedFuture<'a, Result<AdmitStatus, PolicyError>> {
         Box::pin(async move {
-            if question.as_str() == PAGE {
-                self.pages.note(relay.as_str_without_trailing_slash(), event.id.to_bytes(), event.created_at.as_secs());
-            }
             if let Some(came) = self.look(event) {
                 // Only an end of the channel can refuse it, and then it comes again.
                 let _ = self.came.send(came).await;

@@ -6,6 +6,7 @@
 //!   └── send ◄─┴── messages; one task for each message and relay
 //! ```
 
+mod catch_up;
 mod hear;
 mod intake;
 mod pages;
@@ -18,7 +19,7 @@ mod start;
 mod state;
 
 pub(super) use hear::{apologise, hear};
-pub(super) use people::{name_of, outlets};
+pub(super) use people::{is_out, name_of, outlets};
 pub(super) use questions::prepare;
 pub use start::run;
 pub(super) use start::{remember, stop};

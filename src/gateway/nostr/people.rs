@@ -1,6 +1,6 @@
 //! Who is asked, and where.
 
-use crate::approval::{Channel, PersonId, Speaker};
+use crate::approval::{Channel, People, PersonId, Speaker};
 use crate::channel::nostr::nostr_sdk::{PublicKey, RelayUrl};
 use crate::channel::nostr::{Target, npub};
 use crate::config::gate::{Audience, NostrStyle};
@@ -31,6 +31,12 @@ pub fn outlets(in_force: &InForce) -> Vec<Outlet> {
         }
     }
     outlets
+}
+
+/// Whether that is the private line of somebody who does not count any more.
+pub fn is_out(outlet: &Outlet, left: &People) -> bool {
+    let Ok(Target::Private(key)) = outlet.target.parse::<Target>() else { return false };
+    outlet.channel == Channel::Nostr && left.who(&Speaker::Nostr(key)).is_none()
 }
 
 /// The public keys of an audience, of those who still count.
@@ -74,6 +80,11 @@ pub fn inbox_of(gateway: &Gateway, key: &str) -> Vec<RelayUrl> {
     if !listed.is_empty() {
         return listed;
     }
+    known_of(gateway, key)
+}
+
+/// Where the configuration says that private messages for `key` are taken.
+pub fn known_of(gateway: &Gateway, key: &str) -> Vec<RelayUrl> {
     let in_force = gateway.in_force();
     let person = in_force.config.gate.people.iter().find(|person| person.nostr.contains(key));
     person.map(|person| person.relays.clone()).unwrap_or_default()

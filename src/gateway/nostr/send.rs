@@ -46,7 +46,7 @@ impl Sender {
         let Ok(target) = message.target.parse::<Target>() else {
             return Delivery::Gone { why: "it is addressed to nobody".to_owned() };
         };
-        let Some((to, relays)) = self.address(&target) else {
+        let Some((to, relays, else_at)) = self.address(&target) else {
             return Delivery::Gone { why: "it is addressed to no key".to_owned() };
         };
         if relays.is_empty() {
@@ -86,22 +86,33 @@ impl Sender {
             }
         };
         match event {
-            Ok(event) => self.spread(event, relays, id).await,
+            Ok(event) => match self.spread(event.clone(), relays, id.clone()).await {
+                delivered @ Delivery::Delivered { .. } => delivered,
+                other if else_at.is_empty() => other,
+                // No relay of their own list is of use; the operator knows of another.
+                other => match self.spread(event, else_at, id).await {
+                    delivered @ Delivery::Delivered { .. } => delivered,
+                    _ => other,
+                },
+            },
             Err(why) => Delivery::Gone { why },
         }
     }
 
-    /// To whom that is, and over which relays.
-    fn address(&self, target: &Target) -> Option<(To, Vec<RelayUrl>)> {
+    /// To whom that is, over which relays, and over which others if it must be.
+    fn address(&self, target: &Target) -> Option<(To, Vec<RelayUrl>, Vec<RelayUrl>)> {
         let in_force = self.gateway.in_force();
         let own = || in_force.config.gate.channels.nostr.all_relays();
         match target {
             Target::Private(key) => {
                 let person = PublicKey::from_hex(key).ok()?;
-                Some((To::Private(person), inbox_of(&self.gateway, key)))
+                let listed = inbox_of(&self.gateway, key);
+                let known = people::known_of(&self.gateway, key);
+                let else_at = known.into_iter().filter(|url| !listed.contains(url)).collect();
+                Some((To::Private(person), listed, else_at))
             }
-            Target::Note(audience) => Some((To::Open(named_in(&in_force, audience)), own())),
-            Target::Reply(key) => Some((To::Open(vec![PublicKey::from_hex(key).ok()?]), own())),
+            Target::Note(audience) => Some((To::Open(named_in(&in_force, audience)), own(), Vec::new())),
+            Target::Reply(key) => Some((To::Open(vec![PublicKey::from_hex(key).ok()?]), own(), Vec::new())),
         }
     }
 
@@ -164,7 +175,7 @@ impl Spreading {
     async fn run(self, relays: Vec<RelayUrl>, tell: oneshot::Sender<Option<Delivery>>) {
         let mut tell = Some(tell);
         let mut running: FuturesUnordered<_> = relays.into_iter().map(|url| self.hand_over(url)).collect();
-        let (mut later, mut never) = (Vec::new(), None);
+        let (mut later, mut never, mut not_there) = (Vec::new(), None, None);
         while let Some((url, word)) = running.next().await {
             let name = url.as_str_without_trailing_slash();
             match word {
@@ -175,8 +186,13 @@ impl Spreading {
                 }
                 Word::Later(why) => {
                     tracing::info!(relay = name, why, "a relay did not take a message yet");
+                    if self.relays.is_connected(&url).await {
+                        let says = format!("did not take a message yet: {why}");
+                        self.gateway.nostr.says(name, says, self.gateway.clock.now());
+                    }
                     later.push((url, why));
                 }
+                Word::NotThere(why) => not_there = Some(format!("{name}: {why}")),
                 Word::Never(why) => {
                     tracing::warn!(relay = name, why, "a relay refuses a message");
                     self.gateway.nostr.says(name, format!("refuses: {why}"), self.gateway.clock.now());
@@ -186,12 +202,14 @@ impl Spreading {
         }
         drop(running);
         if let Some(tell) = tell {
-            let delivery = match (later.pop(), never) {
-                (Some((url, why)), _) => {
+            let delivery = match (later.pop(), never, not_there) {
+                (Some((url, why)), ..) => {
                     let why = format!("{}: {why}", url.as_str_without_trailing_slash());
                     Delivery::Retry { after: AGAIN, why }
                 }
-                (None, why) => Delivery::Gone { why: why.unwrap_or_else(|| "there is no relay".to_owned()) },
+                // Their list may name another tomorrow.
+                (None, None, Some(why)) => Delivery::Lost { why },
+                (None, why, _) => Delivery::Gone { why: why.unwrap_or_else(|| "there is no relay".to_owned()) },
             };
             let _ = tell.send(Some(delivery));
             return;
@@ -212,7 +230,7 @@ impl Spreading {
             later = words
                 .filter_map(async |(url, word)| match word {
                     Word::Later(why) => Some((url, why)),
-                    Word::Accepted | Word::Never(_) => None,
+                    Word::Accepted | Word::Never(_) | Word::NotThere(_) => None,
                 })
                 .collect()
                 .await;

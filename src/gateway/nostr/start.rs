@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
@@ -14,14 +15,18 @@ use super::pages::Pages;
 use super::relay::Line;
 use super::send::Sender;
 use crate::approval::Channel;
-use crate::channel::nostr::nostr_sdk::{PublicKey, RelayUrl, Timestamp as Seconds};
-use crate::channel::nostr::{Embedded, Identity, Relays, Word, lists};
+use crate::channel::nostr::nostr_sdk::{Event, PublicKey, RelayUrl, Timestamp as Seconds};
+use crate::channel::nostr::{Embedded, Identity, Overheard, Relays, Word, lists};
 use crate::gateway::ledger::from_body;
 use crate::gateway::{Gateway, deliver, inbox, speak, start};
 use crate::pool::Timestamp;
 use crate::store::{self, StoreError, Tx};
 use crate::wording::Alarm;
 
+/// So often a relay is told who we are that does not take it yet.
+const INTRODUCTIONS: u32 = 5;
+/// And after so long the first time; that doubles.
+const INTRODUCE_AGAIN: Duration = Duration::from_secs(5);
 /// Who we were when an earlier run last knew: what it left in the inbox was said to that key.
 const US: &str = "nostr.us";
 
@@ -73,7 +78,7 @@ async fn introduce_ourselves(gateway: &Gateway, identity: &Identity) -> Result<(
 }
 
 /// Every relay that the configuration names, wherever it is.
-fn configured(gateway: &Gateway) -> BTreeSet<RelayUrl> {
+pub fn configured(gateway: &Gateway) -> BTreeSet<RelayUrl> {
     let gate = &gateway.in_force().config.gate;
     let of_people = gate.people.iter().flat_map(|person| person.relays.clone());
     gate.channels.nostr.all_relays().into_iter().chain(of_people).collect()
@@ -91,9 +96,11 @@ async fn work(gateway: &Arc<Gateway>, identity: Identity) {
         tell(gateway, Alarm::ChannelDown { channel: SOURCE.into(), why: why.clone() }).await;
     }
     let (pages, seen) = (Arc::new(Pages::default()), Arc::new(Seen::default()));
-    let (door, came, comes) = Door::new(Arc::clone(gateway), identity.clone(), Arc::clone(&pages), Arc::clone(&seen));
-    let relays = Arc::new(Relays::new(&identity, door, configured(gateway), config.call_deadline));
-    let keeping = tokio::spawn(intake::keep(Arc::clone(gateway), seen, comes));
+    let (door, came, comes) = Door::new(Arc::clone(gateway), identity.clone(), Arc::clone(&seen));
+    let counted = Arc::clone(&pages);
+    let overheard: Overheard = Arc::new(move |url, text| counted.overhear(url.as_str_without_trailing_slash(), text));
+    let relays = Arc::new(Relays::new(&identity, door, overheard, configured(gateway), config.call_deadline));
+    let mut keeping = tokio::spawn(intake::keep(Arc::clone(gateway), seen, comes));
     let (end, over) = watch::channel(false);
     let mut lines = JoinSet::new();
     for url in config.all_relays() {
@@ -111,7 +118,30 @@ async fn work(gateway: &Arc<Gateway>, identity: Identity) {
     drop(came);
     let sender = Arc::new(Sender::new(Arc::clone(gateway), identity, Arc::clone(&relays)));
     // It sends what is due a last time when the daemon stops; the relays are needed until then.
-    deliver::run(Arc::clone(gateway), sender, Channel::Nostr).await;
+    let sending = deliver::run(Arc::clone(gateway), sender, Channel::Nostr);
+    tokio::pin!(sending);
+    let ended = async {
+        tokio::select! {
+            kept = &mut keeping => kept,
+            Some(line) = lines.join_next() => line,
+        }
+    };
+    tokio::select! {
+        () = &mut sending => {}
+        ended = ended => {
+            if !gateway.bells.is_stopping() {
+                // A gateway that can still ask, and hears no answer any more, is a picture of itself: it ends, and
+                // whoever started it starts it again.
+                if let Err(broken) = ended
+                    && let Ok(panic) = broken.try_into_panic()
+                {
+                    std::panic::resume_unwind(panic);
+                }
+                return;
+            }
+            sending.await;
+        }
+    }
     end.send_replace(true);
     while lines.join_next().await.is_some() {}
     relays.shutdown().await;
@@ -129,14 +159,35 @@ pub async fn introduce(gateway: Arc<Gateway>, relays: Arc<Relays>, us: PublicKey
         return;
     }
     let at = Seconds::from(u64::try_from(gateway.clock.now().as_secs()).unwrap_or(0));
-    for event in lists::own(us, &config.name, &config.all_relays(), at) {
-        let Ok(event) = event.sign_with_keys(identity.keys()) else { continue };
-        if let Word::Never(why) | Word::Later(why) = relays.publish(&event, &url).await {
-            let name = url.as_str_without_trailing_slash();
+    let name = url.as_str_without_trailing_slash();
+    let own = lists::own(us, &config.name, &config.all_relays(), at).into_iter();
+    let mut left: Vec<Event> = own.filter_map(|event| event.sign_with_keys(identity.keys()).ok()).collect();
+    let mut wait = INTRODUCE_AGAIN;
+    for _ in 0..INTRODUCTIONS {
+        let mut again = Vec::new();
+        // One that is refused says nothing about the next: some relays take lists and no profiles.
+        for event in left {
+            let (why, later) = match relays.publish(&event, &url).await {
+                Word::Accepted => continue,
+                Word::Later(why) => (why, true),
+                Word::Never(why) | Word::NotThere(why) => (why, false),
+            };
             tracing::warn!(relay = name, why, "a relay does not take what we say of ourselves");
             gateway.nostr.says(name, format!("does not take our lists: {why}"), gateway.clock.now());
+            if later {
+                again.push(event);
+            }
+        }
+        if again.is_empty() || !relays.is_connected(&url).await {
+            // At the next connection we begin anew.
             return;
         }
+        left = again;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = gateway.bells.stopped() => return,
+        }
+        wait *= 2;
     }
 }
 

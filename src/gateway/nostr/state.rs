@@ -83,10 +83,11 @@ impl State {
         inner.relays.clear();
     }
 
-    /// A relay has said something, or the network for it.
+    /// A relay of ours has said something, or the network for it. Those of other people's lists are not kept:
+    /// they could be as many as anybody likes.
     pub(super) fn says(&self, relay: &str, says: impl Into<String>, now: Timestamp) {
         let mut inner = self.lock();
-        let state = inner.relays.entry(relay.to_owned()).or_insert_with(|| RelayState::unknown(now));
+        let Some(state) = inner.relays.get_mut(relay) else { return };
         state.says = says.into();
         state.at = now;
     }

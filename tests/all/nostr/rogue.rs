@@ -17,6 +17,8 @@ pub struct Manners {
     pub closes: Option<(String, u32)>,
     /// It never says that this was all.
     pub no_eose: bool,
+    /// It says once more that this was all when it is asked the next time.
+    pub late_eose: bool,
     /// It never says OK.
     pub no_ok: bool,
     /// It refuses every event with these words.
@@ -38,6 +40,7 @@ struct Inner {
     lines: Lines,
     asked: u64,
     next: u64,
+    ended: Option<String>,
 }
 
 /// The relay.
@@ -146,6 +149,12 @@ fn heard(inner: &Mutex<Inner>, number: u64, message: &Value) {
             {
                 *left -= 1;
                 return say(json!(["CLOSED", id, words]));
+            }
+            if let Some(ended) = inner.ended.take() {
+                say(json!(["EOSE", ended]));
+            }
+            if inner.manners.late_eose {
+                inner.ended = Some(id.clone());
             }
             let filter = message[2].clone();
             let mut found: Vec<Value> =

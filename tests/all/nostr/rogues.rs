@@ -127,14 +127,16 @@ fn a_relay_that_takes_nothing_delays_no_other() {
 
 #[test]
 fn nothing_that_waited_is_lost_by_small_pages() {
-    for (cap, unsorted, no_since) in [(1, false, false), (3, true, false), (3, false, true)] {
+    for (cap, unsorted, no_since, late_eose) in
+        [(1, false, false, false), (3, true, false, true), (3, false, true, false)]
+    {
         let (mut room, rogue) = only(Manners::default());
         room = room.start();
         room.world.silence("ada");
         let packet = room.kim.packet_about("ada");
         room.world.until("the relay was read", |world| world.offset(&format!("nostr.read:{}", rogue.url)));
         room.world.stop();
-        rogue.behave(Manners { cap: Some(cap), unsorted, no_since, ..Manners::default() });
+        rogue.behave(Manners { cap: Some(cap), unsorted, no_since, late_eose, ..Manners::default() });
         // Among much that says nothing, some in the same second, one answer; it is the oldest.
         let now = Timestamp::now().as_secs();
         let gate = room.kim.gate.to_hex();
