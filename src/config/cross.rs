@@ -205,6 +205,19 @@ impl Cross<'_> {
             let message = format!("`agents.heartbeats.{agent}`: no agent of the registry has this name{hint}");
             self.in_gate.error(&trail(&["agents", "heartbeats", agent.as_str()]), message);
         }
+        // A person would write as the agent, and whoever has the agent's token as the person.
+        for person in &self.gate.people {
+            for (mission, given) in &person.participant {
+                if self.registry.fleet.contains_key(given.name.as_str()) {
+                    let (id, name) = (&person.id, &given.name);
+                    let message = format!(
+                        "`people.{id}.participant.{mission}.name`: an agent of the registry is called {name:?}; write another"
+                    );
+                    let at = ["people", id.as_str(), "participant", mission.as_str(), "name"];
+                    self.in_gate.error(&trail(&at), message);
+                }
+            }
+        }
         for (at, template) in self.gate.restart.iter().enumerate() {
             let super::gate::NameFilter::Names(names) = &template.agents else { continue };
             for name in names.iter().filter(|name| !self.registry.fleet.contains_key(name.as_str())) {

@@ -2,9 +2,9 @@
 
 use super::hear::{Heard, Speech};
 use super::ledger::Entry;
+use super::mission::whose_name;
 use crate::approval::Approves;
 use crate::pool::AgentName;
-use crate::store::missions::GATEWAY;
 use crate::store::{self, StoreError, Tx, journal};
 use crate::wording::Reply;
 
@@ -21,7 +21,7 @@ impl Speech<'_> {
         if let Some(refused) = self.not_for_all(entry) {
             return Ok(self.replied(&refused, &entry.setting(), entry.now));
         }
-        if let Some(by) = whose_name(entry, &agent) {
+        if let Some(by) = whose_name(entry.in_force(), &agent) {
             return Ok(self.replied(&Reply::NameTaken { agent, by }, &entry.setting(), entry.now));
         }
         let again = store::door::tokens(tx).await?.iter().any(|token| token.agent == agent);
@@ -55,14 +55,4 @@ impl Speech<'_> {
         journal::append(tx, &[noted], entry.now).await?;
         Ok(())
     }
-}
-
-/// Who acts under that name on the bus and is no agent: the gateway itself, or one of the people.
-fn whose_name(entry: &Entry, name: &AgentName) -> Option<String> {
-    if name.as_str() == GATEWAY {
-        return Some("the gateway itself".into());
-    }
-    let people = &entry.in_force().config.gate.people;
-    let person = people.iter().find(|person| person.participant.values().any(|one| one.name == *name.as_str()))?;
-    Some(person.id.to_string())
 }

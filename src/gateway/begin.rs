@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::conclude::await_shim;
 use super::ledger::{self, Entry};
-use super::mission::takeover;
+use super::mission::takeover::{self, Preparation};
 use super::revive::{Further, PAUSE, said};
 use super::{Gateway, PreparedCommand, jump, mission, verify};
 use crate::approval::Action;
@@ -48,12 +48,11 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
         }
     };
     let (seen, ()) = tokio::join!(seen, substitute);
-    let (hands_over, mut not_handed) = match case {
-        Some(case) => match takeover::prepare(gateway, case, execution).await.map_err(said)? {
-            Ok(hands_over) => (hands_over, None),
-            Err(refused) => (None, Some(refused)),
-        },
-        None => (None, None),
+    let seen_health = seen.as_ref().map(|look| look.health.clone());
+    let hands_over = match takeover::prepare(gateway, execution, seen_health).await.map_err(said)? {
+        Preparation::HandsOver(prepared) => Some(prepared),
+        Preparation::Told => None,
+        Preparation::Nothing => return Ok(Further::Goes),
     };
     let resume = match &hands_over {
         Some(prepared) => {
@@ -89,7 +88,7 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
                 let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(None) };
                 let Some(execution) = case.execution.clone().filter(|one| one.id == id) else { return Ok(None) };
                 if let Some(prepared) = &hands_over
-                    && !takeover::is_current(tx, &execution, prepared).await?
+                    && !takeover::is_current(tx, &entry, &execution, prepared).await?
                 {
                     // It is prepared anew.
                     return Ok(None);
@@ -110,10 +109,9 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
                     began && matches!(one.state, ExecutionState::Running { .. }) && one.run == name
                 };
                 let began = step.case.execution.clone().filter(ours);
-                if let (Some(_), Some(prepared)) = (&began, &hands_over) {
-                    not_handed = takeover::offer(tx, &entry, &execution, prepared).await?.err();
-                }
-                if let (Some(_), Some(refused)) = (&began, not_handed) {
+                if let (Some(_), Some(prepared)) = (&began, &hands_over)
+                    && let Err(refused) = takeover::offer(tx, &entry, &execution, prepared).await?
+                {
                     let why = Conclusion::Failed(format!("nothing could be handed over: {refused}"));
                     let failed = |case, facts: &incident::Facts<'_>| {
                         Ok::<_, std::convert::Infallible>(incident::returned(case, why.clone(), facts))
@@ -125,6 +123,10 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
             })
         })
         .await;
+    if let (Ok(Some(_)), Action::Restart) = (&began, &execution.action) {
+        // Signs of life of the process that dies now say nothing of the one that comes.
+        gateway.heartbeats.forget(&execution.agent, gateway.clock.elapsed());
+    }
     fail_point!("revive.after_running");
     match (began, run, spec) {
         (Ok(Some(began)), Some(folder), Some(spec)) => {

@@ -8,7 +8,7 @@ use crate::incident::Case;
 use crate::pool::{AgentName, MissionName, Timestamp};
 use crate::store::{self, Reader, StoreError};
 use crate::web::missions::{BusReader, NotShown, Seen};
-use crate::web::{self, Desk, Live, Shown, Submitted};
+use crate::web::{self, Desk, ImportSlot, Live, NoSlot, Shown, Submitted};
 use crate::wording::{self, AlarmView, Explained, RelayView, Setting, SweepView, TaskView};
 
 /// What the running daemon offers to the local socket and the terminal.
@@ -99,8 +99,12 @@ impl Desk for GatewayDesk {
         self.0.store.write(move |tx| Box::pin(async move { mission::note(tx, &not, doing, now).await })).await
     }
 
-    async fn import(&self, uid: u32, value: serde_json::Value) -> Result<Seen, StoreError> {
-        mission::import(&self.0, uid, value).await
+    fn import_slot(&self, uid: u32) -> Result<ImportSlot, NoSlot> {
+        mission::slot(&self.0, uid)
+    }
+
+    async fn import(&self, uid: u32, slot: ImportSlot, value: serde_json::Value) -> Result<Seen, StoreError> {
+        mission::import(&self.0, uid, slot, value).await
     }
 
     fn metrics_text(&self) -> String {

@@ -1,5 +1,8 @@
 //! The way of a packet by HTTP, and what an answer to a packet does, whichever way it came.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::begin::packet_of;
@@ -9,13 +12,13 @@ use super::revive::{Further, PAUSE, said};
 use super::{Gateway, mission};
 use crate::config::gate::DeliveryWay;
 use crate::incident::{self, Case, Conclusion, Execution, Facts, OfferStands};
-use crate::revival::{Post, Reply, post};
+use crate::revival::{NotDelivered, Post, Reply, post};
 use crate::store::missions;
 
 /// How often a packet is sent before it counts as not delivered.
 const TRIES: u32 = 3;
 /// Most bytes of a file with a token.
-const TOKEN_MAX: usize = 8 * 1024;
+const TOKEN_MAX: u64 = 8 * 1024;
 
 /// Sends the packet of a running execution that no command delivers. Done again after a crash, under the same key.
 pub async fn deliver(gateway: &Arc<Gateway>, case: &Case, execution: &Execution) -> Result<Further, String> {
@@ -36,15 +39,17 @@ pub async fn deliver(gateway: &Arc<Gateway>, case: &Case, execution: &Execution)
         Err(refused) => return conclude(gateway, execution, Conclusion::Failed(refused.to_string()), None).await,
     };
     let body = packet_of(case, execution, Some((&made.handoff, resume)));
-    let token = match token_file.as_ref().map(std::fs::read_to_string) {
+    let token = match token_file.clone() {
         None => None,
-        Some(Ok(token)) if token.len() <= TOKEN_MAX => Some(token.trim().to_owned()),
-        Some(_) => {
-            let why = "the file with the token for its delivery cannot be read".to_owned();
-            return conclude(gateway, execution, Conclusion::Failed(why), None).await;
-        }
+        Some(path) => match tokio::task::spawn_blocking(move || read_token(&path)).await {
+            Ok(Ok(token)) => Some(token),
+            Ok(Err(_)) | Err(_) => {
+                let why = "the file with the token for its delivery cannot be read".to_owned();
+                return conclude(gateway, execution, Conclusion::Failed(why), None).await;
+            }
+        },
     };
-    let mut left = TRIES;
+    let (mut left, mut unclear) = (TRIES, false);
     let outcome = loop {
         left -= 1;
         fail_point!("takeover.before_post");
@@ -55,8 +60,10 @@ pub async fn deliver(gateway: &Arc<Gateway>, case: &Case, execution: &Execution)
             body: body.clone().into_bytes(),
             timeout: *timeout,
         });
-        match sent.await {
-            Err(why) if left > 0 => tracing::warn!(execution = execution.id.0, why, "a packet is sent again"),
+        let outcome = sent.await;
+        unclear |= matches!(outcome, Err(NotDelivered::Unclear(_)));
+        match outcome {
+            Err(why) if left > 0 => tracing::warn!(execution = execution.id.0, %why, "a packet is sent again"),
             outcome => break outcome,
         }
         tokio::time::sleep(PAUSE).await;
@@ -66,9 +73,26 @@ pub async fn deliver(gateway: &Arc<Gateway>, case: &Case, execution: &Execution)
         Ok(reply) => conclude(gateway, execution, Conclusion::Done, reply).await,
         Err(why) => {
             let who = execution.substitute().map(ToString::to_string).unwrap_or_default();
-            let why = format!("the packet could not be delivered to {who}: {why}");
-            conclude(gateway, execution, Conclusion::Failed(why), None).await
+            // Whoever may have got it may be at work: the offer waits for its answer.
+            let conclusion = match unclear {
+                true => Conclusion::Unknown(format!("nobody can say whether {who} got the packet: {why}")),
+                false => Conclusion::Failed(format!("the packet could not be delivered to {who}: {why}")),
+            };
+            conclude(gateway, execution, conclusion, None).await
         }
+    }
+}
+
+fn read_token(path: &Path) -> std::io::Result<String> {
+    // A pipe would keep its reader waiting.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    let mut token = String::new();
+    File::open(path)?.take(TOKEN_MAX + 1).read_to_string(&mut token)?;
+    match token.len() as u64 <= TOKEN_MAX {
+        true => Ok(token.trim().to_owned()),
+        false => Err(std::io::ErrorKind::InvalidData.into()),
     }
 }
 

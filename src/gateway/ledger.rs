@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::in_force::InForce;
 use super::{Gateway, rows};
-use crate::approval::{People, PersonId, Request, Target};
+use crate::approval::{Action, People, PersonId, Request, Target};
 use crate::incident::{
     self, AgentFacts, Candidate, Case, Event, Execution, Facts, Incident, OfferStands, Standing, Step,
 };
@@ -271,6 +271,9 @@ impl Entry {
             if let Event::Started { .. } = event {
                 let id = &execution.id.0;
                 store::epochs::raise(tx, &execution.mission, &execution.agent, id, self.now).await?;
+                if execution.action == Action::Restart {
+                    store::door::set_busy(tx, &execution.agent, None, self.now).await?;
+                }
             }
             if let (Event::Recovered { .. }, Standing::Substituted { by }) = (event, &step.case.incident.standing) {
                 self.ask_whether_to_hand_back(tx, &step.case.incident, by).await?;

@@ -127,6 +127,8 @@ pub struct Gateway {
     looks: tokio::sync::Semaphore,
     /// One at a time compares the clocks.
     jumping: tokio::sync::Mutex<()>,
+    /// One mission is imported at a time.
+    importing: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What a gateway is made of.
@@ -183,6 +185,7 @@ impl Gateway {
             owed: owed::Owed::default(),
             looks: tokio::sync::Semaphore::new(LOOKS_MAX),
             jumping: tokio::sync::Mutex::default(),
+            importing: Arc::default(),
         })
     }
 

@@ -126,6 +126,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     }
     start::notice_clock_set_back(&gateway).await?;
     start::extend_pending(&gateway).await?;
+    mission::clear_leftovers(&gateway);
     let socket = Socket::open(&gate.socket).await?;
     let mut tasks = JoinSet::new();
     let desk = Arc::new(GatewayDesk(Arc::clone(&gateway)));

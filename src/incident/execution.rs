@@ -75,6 +75,11 @@ pub enum CalledOff {
     Observing,
     /// The store is a restored backup.
     Restored,
+    /// The dead agent's work cannot be handed over.
+    NotHandedOver {
+        /// Why not, in a few words.
+        why: String,
+    },
 }
 
 /// What verification waits for: two healthy probes, begun after `since` and apart from each other,

@@ -42,5 +42,5 @@ pub use execution::{
 pub use facts::{AgentFacts, Candidate, Facts, Fresh, Timing};
 pub use incident::{Awaited, Disposition, Incident, IncidentState, Keeper, Standing, Tally, Told};
 pub use plan::tick;
-pub use revive::{Beginning, Conclusion, begin, looked, may_run, returned};
+pub use revive::{Beginning, Conclusion, begin, call_off, looked, may_run, recheck, returned};
 pub use vote::{Ballot, Refusal, Unfit, Vote, ask, vote};

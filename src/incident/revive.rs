@@ -84,12 +84,7 @@ pub struct Beginning {
 /// Begins the ready execution, or calls it off.
 pub fn begin(case: Case, beginning: Beginning, facts: &Facts<'_>) -> Step {
     let mut work = Work::new(case, facts);
-    let Some(execution) = work.case.execution.as_ref().filter(|one| one.state == ExecutionState::Ready) else {
-        return work.done();
-    };
-    let mode = facts.agent.as_ref().map_or(Mode::No, |agent| work.effective_mode(agent));
-    if let Err(because) = may_run(execution, work.case.request.as_ref(), mode, facts) {
-        work.call_off(because);
+    if !work.may_begin() {
         return work.done();
     }
     if let Some(execution) = &mut work.case.execution {
@@ -105,6 +100,37 @@ pub fn begin(case: Case, beginning: Beginning, facts: &Facts<'_>) -> Step {
         work.tell(started);
     }
     work.done()
+}
+
+/// Calls the ready execution off if it may not begin; else nothing happens. For whoever prepares something for it.
+pub fn recheck(case: Case, facts: &Facts<'_>) -> Step {
+    let mut work = Work::new(case, facts);
+    work.may_begin();
+    work.done()
+}
+
+/// Calls the ready execution off.
+pub fn call_off(case: Case, because: CalledOff, facts: &Facts<'_>) -> Step {
+    let mut work = Work::new(case, facts);
+    work.call_off(because);
+    work.done()
+}
+
+impl Work<'_, '_> {
+    /// Whether there is a ready execution that may begin; one that may not is called off.
+    fn may_begin(&mut self) -> bool {
+        let Some(execution) = self.case.execution.as_ref().filter(|one| one.state == ExecutionState::Ready) else {
+            return false;
+        };
+        let mode = self.facts.agent.as_ref().map_or(Mode::No, |agent| self.effective_mode(agent));
+        match may_run(execution, self.case.request.as_ref(), mode, self.facts) {
+            Ok(()) => true,
+            Err(because) => {
+                self.call_off(because);
+                false
+            }
+        }
+    }
 }
 
 /// The running execution's command came to `conclusion`.

@@ -31,7 +31,7 @@ pub struct HandoffRef {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HandFrom {
-    /// The newest one of the mission.
+    /// The newest one of whoever hands over, else of the mission.
     Last,
     /// The one of this id.
     Id(String),

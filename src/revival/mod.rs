@@ -39,7 +39,7 @@ pub use end::end;
 pub use error::RevivalError;
 pub use outcome::{Conclusion, End, Outcome, WhyFailed, WhyUnknown, classify};
 pub use output::CapturedOutput;
-pub use post::{Post, Reply, post};
+pub use post::{NotDelivered, Post, Reply, post};
 pub use run_folder::{CommandSpec, InvalidRunName, RunFolder, RunName, list, prepare_runs};
 pub use settle::{Settled, settle, wait_unlocked};
 pub use start::{Launcher, Started};

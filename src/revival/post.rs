@@ -53,13 +53,34 @@ impl Reply {
     }
 }
 
+/// Why a packet is not known to have arrived, in a few words without the address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotDelivered {
+    /// It was not taken: nobody was reached, or the answer says so.
+    Refused(String),
+    /// It was on its way when the connection ended: nobody can say whether it was taken.
+    Unclear(String),
+}
+
+impl std::fmt::Display for NotDelivered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(why) | Self::Unclear(why) => f.pad(why),
+        }
+    }
+}
+
 /// Sends it. No redirect is followed and no proxy asked, and an answer that is too long is cut: what it says then is
 /// nothing.
 ///
 /// # Errors
-/// Why it was not taken, in a few words without the address.
-pub async fn post(post: Post<'_>) -> Result<Option<Reply>, String> {
-    let wrong = |error: reqwest::Error| why(&error.without_url());
+/// Why it is not known to have been taken.
+pub async fn post(post: Post<'_>) -> Result<Option<Reply>, NotDelivered> {
+    let wrong = |error: reqwest::Error| {
+        let before_it_was_sent = error.is_builder() || error.is_connect();
+        let why = why(&error.without_url());
+        if before_it_was_sent { NotDelivered::Refused(why) } else { NotDelivered::Unclear(why) }
+    };
     let client = reqwest::Client::builder()
         .redirect(Policy::none())
         .no_proxy()
@@ -73,15 +94,15 @@ pub async fn post(post: Post<'_>) -> Result<Option<Reply>, String> {
         .header("idempotency-key", post.key)
         .body(post.body);
     if let Some(token) = post.token {
-        let mut value =
-            HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| "its token holds what no header can")?;
+        let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| NotDelivered::Refused("its token holds what no header can".into()))?;
         value.set_sensitive(true);
         request = request.header(AUTHORIZATION, value);
     }
     let mut answer = request.send().await.map_err(wrong)?;
     let status = answer.status();
     if !status.is_success() {
-        return Err(format!("it answered with status {}", status.as_u16()));
+        return Err(NotDelivered::Refused(format!("it answered with status {}", status.as_u16())));
     }
     let mut body = Vec::new();
     // It has taken the packet: what goes wrong from here on only hides what else it says.
@@ -101,7 +122,8 @@ fn why(error: &reqwest::Error) -> String {
         text = cause.to_string();
         source = cause.source();
     }
-    let kind = if error.is_timeout() { "it did not answer in time" } else { "it could not be reached" };
+    let kind = if error.is_timeout() { "it did not answer in time" } else { "the connection failed" };
+    let kind = if error.is_connect() { "it could not be reached" } else { kind };
     format!("{kind} ({})", text.chars().filter(|c| !c.is_control()).take(REASON_MAX).collect::<String>())
 }
 

@@ -12,7 +12,7 @@ use axum::routing::get;
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 
-use super::desk::{Desk, Shown};
+use super::desk::{Desk, NoSlot, Shown};
 use super::missions::{self, BusReader, NotShown, Seen, Telling};
 use super::routes::{Answered, At, Shared, failed, problem, reading};
 use super::server::Peer;
@@ -25,8 +25,6 @@ use crate::wording;
 /// Events of a log: what is shown without being asked for, and at most.
 const LOG: u32 = 10;
 const LOG_MAX: u32 = 500;
-/// Most bytes of a mission that comes in: a million events of some hundred bytes.
-const IMPORT_MAX: usize = 512 * 1024 * 1024;
 
 #[derive(Debug, Default, Deserialize)]
 struct LogQuery {
@@ -142,18 +140,27 @@ pub(super) fn not_there(refused: MissionError, telling: Telling<'_>) -> NotShown
 /// no events until all of its own are there, so it is no command of the inbox.
 async fn import<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>, body: Body) -> Answered {
     let desk = reading(&at, peer)?;
-    let bytes = match tokio::time::timeout(at.arrive_within * 12, to_bytes(body, IMPORT_MAX)).await {
+    let slot = desk.import_slot(peer.uid).map_err(|no| match no {
+        NoSlot::NotAllowed { text } => problem(StatusCode::FORBIDDEN, "refused", text),
+        NoSlot::Busy => {
+            let text = "another mission is being imported; try again when it is in";
+            problem(StatusCode::SERVICE_UNAVAILABLE, "busy", text)
+        }
+    })?;
+    let max_bytes = slot.max_bytes;
+    let bytes = match tokio::time::timeout(at.arrive_within * 12, to_bytes(body, max_bytes)).await {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(_)) => {
-            let text = format!("a mission to be imported has at most {IMPORT_MAX} bytes, or it was cut off");
+            let text = format!("a mission that you import has at most {max_bytes} bytes, or it was cut off");
             return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text));
         }
         Err(_) => return Err(problem(StatusCode::REQUEST_TIMEOUT, "too_slow", "the mission did not come in time")),
     };
-    let value = serde_json::from_slice(&bytes)
+    let read = tokio::task::spawn_blocking(move || serde_json::from_slice(&bytes)).await;
+    let value = read
+        .map_err(|error| failed(&StoreError::Panicked(error.to_string())))?
         .map_err(|error| problem(StatusCode::BAD_REQUEST, "wrong_form", format!("this is no JSON: {error}")))?;
-    drop(bytes);
-    seen(desk, desk.import(peer.uid, value).await, "import").await
+    seen(desk, desk.import(peer.uid, slot, value).await, "import").await
 }
 
 async fn seen<D: Desk>(desk: &D, read: Result<Seen<Shown>, StoreError>, doing: &'static str) -> Answered {

@@ -53,11 +53,41 @@ pub trait Desk: Send + Sync + 'static {
     fn note_not_shown(&self, not: NotShown, doing: &'static str)
     -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Takes a whole mission over from the reference's form, for this user of the machine.
-    fn import(&self, uid: u32, mission: serde_json::Value) -> impl Future<Output = Result<Seen, StoreError>> + Send;
+    /// Whether this user of the machine may send a mission now, and how large; to be asked before it is read.
+    fn import_slot(&self, uid: u32) -> Result<ImportSlot, NoSlot>;
+
+    /// Takes a whole mission over from the reference's form, for this user of the machine. It goes on when the
+    /// future is dropped.
+    fn import(
+        &self,
+        uid: u32,
+        slot: ImportSlot,
+        mission: serde_json::Value,
+    ) -> impl Future<Output = Result<Seen, StoreError>> + Send;
 
     /// All metrics in the Prometheus text format.
     fn metrics_text(&self) -> String;
+}
+
+/// The place of the one mission that comes in at a time.
+#[derive(Debug)]
+pub struct ImportSlot {
+    /// How large it may be.
+    pub max_bytes: usize,
+    /// Held until it is in.
+    pub alone: tokio::sync::OwnedMutexGuard<()>,
+}
+
+/// Why no mission is taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoSlot {
+    /// Whoever asks may make none.
+    NotAllowed {
+        /// For the person.
+        text: String,
+    },
+    /// Another one comes in.
+    Busy,
 }
 
 /// What became of something said, as far as it is known by now.

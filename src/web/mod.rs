@@ -24,7 +24,7 @@ mod tests;
 
 pub use bus::{is_owner, nobody};
 pub use client::{Client, ClientError, Patience};
-pub use desk::{Desk, Live, Shown, Submitted};
+pub use desk::{Desk, ImportSlot, Live, NoSlot, Shown, Submitted};
 pub use error::WebError;
 pub use routes::{CommandState, NewCommand, Problem, input_id, input_of, is_id};
 pub use server::{Limits, Peer, serve};

@@ -127,6 +127,11 @@ pub enum Alarm {
         /// In which mission.
         mission: MissionName,
     },
+    /// An import was cut off; what there was of the mission is taken away.
+    ImportCut {
+        /// Which.
+        mission: MissionName,
+    },
     /// The door for agents cannot be opened.
     AgentsShut {
         /// At which address.
@@ -182,6 +187,7 @@ impl Alarm {
             Self::ChatLost { .. } => "chat_lost",
             Self::ChatMoved { .. } => "chat_moved",
             Self::OriginalReturned { .. } => "original_returned",
+            Self::ImportCut { .. } => "import_cut",
             Self::AgentsShut { .. } => "agents_shut",
             Self::NewConfig { .. } => "new_config",
             Self::DaemonStarted { .. } => "daemon_started",
@@ -205,6 +211,7 @@ impl Alarm {
             | Self::ChannelDown { .. }
             | Self::ChannelStopped { .. }
             | Self::ChatLost { .. }
+            | Self::ImportCut { .. }
             | Self::AgentsShut { .. }
             | Self::StorePressure { .. }
             | Self::BrokenPromise { .. } => Urgency::Alarm,
@@ -313,6 +320,10 @@ impl Alarm {
             Self::AgentsShut { at, why } => (
                 format!("the door for agents at {} cannot be opened: {}", short(at), long(why)),
                 "agents cannot come in until it is; it is tried again and again. Everything else goes on.".into(),
+            ),
+            Self::ImportCut { mission } => (
+                format!("the import of the mission '{mission}' was cut off, and what there was of it is taken away"),
+                format!("there is no mission '{mission}'. Import it once more."),
             ),
             Self::NewConfig { changes } => (
                 format!("a new configuration is in force: {}", changed(changes)),

@@ -79,6 +79,14 @@ pub fn may_not_create(person: &PersonId, mission: &MissionName, may: &[PersonId]
     )
 }
 
+/// A person may make no mission at all.
+pub fn may_make_none(person: &PersonId) -> String {
+    format!(
+        "refused: {person} may make no mission: that takes `approves`, or to be the lead of one by `participant`, in \
+         `people`."
+    )
+}
+
 /// A person has no name of their own in a mission.
 pub fn no_name(person: &PersonId, mission: &MissionName) -> String {
     format!(

@@ -178,6 +178,7 @@ fn after_calling_off(because: &CalledOff, setting: &Setting, now: Timestamp) -> 
         | CalledOff::SubstituteUnfit
         | CalledOff::NoMeans
         | CalledOff::TooOld
+        | CalledOff::NotHandedOver { .. }
         | CalledOff::Restored => "It is planned anew, under the policy in force.".to_owned(),
     };
     format!("Nothing was started. {then}")

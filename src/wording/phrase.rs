@@ -69,8 +69,8 @@ pub(super) fn next(next: Next, setting: &Setting, now: Timestamp) -> String {
 }
 
 /// After "not run because".
-pub(super) fn because(of: &CalledOff) -> &'static str {
-    match of {
+pub(super) fn because(of: &CalledOff) -> String {
+    let fixed = match of {
         CalledOff::Recovered => "it is healthy again",
         CalledOff::Gone => "it left the registry",
         CalledOff::PolicyChanged => "the policy no longer allows it",
@@ -83,7 +83,9 @@ pub(super) fn because(of: &CalledOff) -> &'static str {
         CalledOff::OnHold => "executions are on hold",
         CalledOff::Observing => "this gateway only observes",
         CalledOff::Restored => "the store is a restored backup, and the approval may be long over",
-    }
+        CalledOff::NotHandedOver { why } => return harmless(why, REASON_MAX),
+    };
+    fixed.to_owned()
 }
 
 /// After "withdrawn: ".

@@ -17,7 +17,7 @@ use crate::cli::{out, say};
 use crate::gateway::mission::read_mission;
 use crate::pool::MissionName;
 use crate::store::missions::{ExportError, STATE_BYTES};
-use crate::store::{self, DaemonLock, OpenOptions, Store, missions};
+use crate::store::{DaemonLock, OpenOptions, Store, missions};
 use crate::web::{ClientError, Shown};
 use crate::wording;
 
@@ -160,26 +160,13 @@ fn alone(world: &World, reach: &Reach, value: Value) -> anyhow::Result<Result<Sh
         Err(refused) => return Ok(Err(format!("refused: {refused}."))),
     };
     let by = Speaker::LocalUser(world.ambient.uid).to_string();
-    let participants = bus.participants().iter().count();
     // Held until the store is closed again: no daemon may start meanwhile.
     let _lock = DaemonLock::take(&path)?;
     crate::cli::block_on(async {
         let store = Store::open(&path, OpenOptions { readers: 1, ..OpenOptions::default() }).await?;
         let imported = missions::import(&store, bus, &by, limit, now).await;
-        let journaled = match &imported {
-            Ok(Ok(events)) => {
-                let body = json!({ "mission": name, "by": by, "events": events, "participants": participants });
-                let written = store::journal::Entry { kind: "mission.imported".into(), agent: None, body };
-                let write = store.write(move |tx| {
-                    Box::pin(async move { store::journal::append(tx, &[written], now).await.map(drop) })
-                });
-                write.await
-            }
-            Ok(Err(_)) | Err(_) => Ok(()),
-        };
         let closed = store.close().await;
         let imported = imported?;
-        journaled?;
         closed?;
         Ok(match imported {
             Ok(events) => {

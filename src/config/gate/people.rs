@@ -13,7 +13,7 @@ use super::nostr::read_relays;
 use super::npub;
 use crate::approval::{Approves, PersonId};
 use crate::config::Lookup;
-use crate::config::report::{Notes, Trail, spell};
+use crate::config::report::{Notes, Trail, below, spell};
 use crate::config::section::{Section, kind};
 use crate::pool::{AgentName, MissionName};
 
@@ -79,10 +79,8 @@ impl PeopleSeen {
         if names.is_empty() && notes.has_error_under(&trail) {
             return None;
         }
-        let unclear: BTreeSet<String> = names
-            .into_iter()
-            .filter(|name| notes.has_error_under(&crate::config::report::below(&trail, name)))
-            .collect();
+        let unclear: BTreeSet<String> =
+            names.into_iter().filter(|name| notes.has_error_under(&below(&trail, name))).collect();
         let people = people.into_iter().filter(|person| !unclear.contains(person.id.as_str())).collect();
         Some(Self { people, unclear })
     }
@@ -132,7 +130,32 @@ pub(super) fn read(section: Section<'_>, users: &dyn Lookup) -> Vec<Person> {
         };
         people.push(read_person(id, Section::new(Some(value), section.at(name), section.notes), users, &mut claims));
     }
+    check_participants(&people, &section);
     people
+}
+
+/// Under one name in a mission acts one person: who stands in no `participant` there acts under their own.
+fn check_participants(people: &[Person], section: &Section<'_>) {
+    for (at, person) in people.iter().enumerate() {
+        for (mission, given) in &person.participant {
+            let same = |other: &Person| match other.participant.get(mission) {
+                Some(theirs) => theirs.name == given.name,
+                None => other.id.as_str() == given.name,
+            };
+            let mut others = people.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other);
+            let Some(other) = others.find(|other| same(other)) else { continue };
+            let mut trail = section.at(person.id.as_str());
+            for key in ["participant", mission.as_str(), "name"] {
+                trail = below(&trail, key);
+            }
+            let (name, other) = (&given.name, &other.id);
+            let message = format!(
+                "`{}`: {other} acts as {name} in {mission}, too; give each a name of their own there",
+                spell(&trail)
+            );
+            section.notes.error(&trail, message);
+        }
+    }
 }
 
 fn read_person(id: PersonId, mut section: Section<'_>, users: &dyn Lookup, claims: &mut Claims) -> Person {

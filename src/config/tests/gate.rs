@@ -224,6 +224,7 @@ fn people_are_told_apart() {
         ("lee: {telegram: 5, participant: {forge: {name: l, role: boss}}}", "\"boss\" is not known"),
         ("lee: {telegram: 5, participant: {forge: {name: 'a b'}}}", "is no name on a mission's bus"),
         ("lee: {telegram: 5, participant: {forge: {name: gateway}}}", "the gateway itself has that name"),
+        ("lee: {telegram: 5, participant: {forge: {name: kim}}}", "kim acts as kim in forge, too"),
         ("lee: {}", "warning: `people.lee`: nothing says how lee is recognised"),
         ("lee: 5", "error: `people.lee` is a number"),
         ("'l e': {telegram: 5}", "is no name for a person"),

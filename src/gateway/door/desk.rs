@@ -9,7 +9,7 @@ use crate::gateway::Gateway;
 use crate::gateway::ledger::{Entry, from_body};
 use crate::gateway::mission::{self, Act, Acting, Done};
 use crate::mission::limit::StateFile;
-use crate::mission::{Capability, HandFrom, MissionError, ResumePacket, event_time};
+use crate::mission::{Capability, Claim, HandFrom, MissionError, ResumePacket, event_time};
 use crate::pool::{AgentName, MissionName, Timestamp};
 use crate::store::missions::{self, EventRow, HandoffRow};
 use crate::store::{Reader, Reads, StoreError, Tx, door};
@@ -39,10 +39,17 @@ impl Door {
 
     async fn do_act(&self, mut ask: Ask) -> Result<Acted, StoreError> {
         if let What::Checkpoint { state, .. } = &mut ask.what {
-            // Whoever may not make checkpoints shall not fill the disk with their states.
+            // Whoever may not make checkpoints, or was replaced, shall not fill the disk with their states; and what was
+            // done under its key is not done again.
             let may = {
                 let mut db = self.gateway.store.read().await?;
-                may(&mut db, &ask.mission, &ask.agent, Capability::Checkpoint).await?
+                let was_done = match &ask.key {
+                    Some(key) => door::answer(&mut db, &ask.agent, &key.key).await?.is_some(),
+                    None => false,
+                };
+                !was_done
+                    && may(&mut db, &ask.mission, &ask.agent, Capability::Checkpoint).await?
+                    && missions::admit(&mut db, &ask.mission, &ask.agent, ask.claim.as_ref()).await?.is_ok()
             };
             if may {
                 *state = mission::small_state(&self.gateway, std::mem::take(state)).await?;
@@ -128,21 +135,39 @@ impl Door {
         }
     }
 
+    /// Whether this incarnation may say that the agent lives. Its claim may be one of another mission (`elsewhere`):
+    /// then it is enough that it never attached in this one.
+    async fn lives(
+        &self,
+        agent: &AgentName,
+        mission: &MissionName,
+        claim: Option<&Claim>,
+        elsewhere: bool,
+    ) -> Result<missions::Decided<()>, StoreError> {
+        let mut db = self.gateway.store.read().await?;
+        let mut admitted = missions::admit(&mut db, mission, agent, claim).await?;
+        if elsewhere && matches!(admitted, Err(MissionError::NotAttached { .. })) {
+            admitted = missions::admit(&mut db, mission, agent, None).await?;
+        }
+        Ok(match admitted {
+            // Missions of the policy need not be on the bus.
+            Err(MissionError::UnknownMission(_)) if elsewhere || claim.is_none() => Ok(()),
+            // Nobody was ever replaced in one that is still being read in.
+            Err(MissionError::Importing(_)) => Ok(()),
+            other => other.map(drop),
+        })
+    }
+
     async fn do_beat(&self, agent: AgentName, beat: Beat) -> Read<Beaten> {
         let in_force = self.gateway.in_force();
         let member = in_force.member(&agent);
-        if let Some(mission) = beat.mission.or_else(|| member.map(|member| member.mission.clone())) {
-            let admitted = {
-                let mut db = self.gateway.store.read().await?;
-                missions::admit(&mut db, &mission, &agent, beat.claim.as_ref()).await?
-            };
-            match admitted {
-                Ok(_) => {}
-                // Missions of the policy need not be on the bus.
-                Err(MissionError::UnknownMission(_)) if beat.claim.is_none() => {}
-                // Nobody was ever replaced in one that is still being read in.
-                Err(MissionError::Importing(_)) => {}
-                Err(error) => return self.refused(agent, mission, "heartbeat", error).await,
+        let own = member.map(|member| member.mission.clone());
+        let named = beat.mission.filter(|named| own.as_ref() != Some(named));
+        let elsewhere = named.is_some();
+        // Health is of the policy's mission: who was replaced there is not alive by naming another one.
+        for (mission, elsewhere) in named.map(|one| (one, false)).into_iter().chain(own.map(|one| (one, elsewhere))) {
+            if let Err(error) = self.lives(&agent, &mission, beat.claim.as_ref(), elsewhere).await? {
+                return self.refused(agent, mission, "heartbeat", error).await;
             }
         }
         let now = self.gateway.clock.now();
@@ -170,6 +195,10 @@ impl AgentDesk for Door {
 
     fn now(&self) -> Timestamp {
         self.gateway.clock.now()
+    }
+
+    fn whose_name(&self, agent: &AgentName) -> Option<String> {
+        mission::whose_name(&self.gateway.in_force(), agent)
     }
 
     fn act(&self, ask: Ask) -> BoxFuture<'_, Result<Acted, StoreError>> {

@@ -25,6 +25,8 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Pulse {
+    /// When its process was replaced, by the clock that never jumps: its silence counts from then.
+    anew: Option<Duration>,
     /// The newest sign of life of this run, by the clock that never jumps.
     at: Option<Duration>,
     progress: Option<u64>,
@@ -54,6 +56,12 @@ impl Heartbeats {
     pub fn remember_busy(&self, agent: AgentName, until: Timestamp) {
         let pulse = Pulse { busy_until: Some(until), kept: Some(until), ..Pulse::default() };
         self.lock().by_agent.entry(agent).or_insert(pulse);
+    }
+
+    /// The agent's process is being replaced: what the old one said is not the new one's.
+    pub fn forget(&self, agent: &AgentName, elapsed: Duration) {
+        let pulse = Pulse { anew: Some(elapsed), ..Pulse::default() };
+        self.lock().by_agent.insert(agent.clone(), pulse);
     }
 
     /// A sign of life of `agent`. Tells until when it is taken to be busy, and what is to be kept.
@@ -100,12 +108,13 @@ impl Heartbeats {
         };
         let pulse = inner.by_agent.get(agent);
         let beat = pulse.and_then(|pulse| pulse.at);
-        let silent = elapsed.saturating_sub(beat.unwrap_or(opened).max(opened));
+        let anew = pulse.and_then(|pulse| pulse.anew).unwrap_or(opened);
+        let silent = elapsed.saturating_sub(beat.unwrap_or(anew).max(opened));
         if silent > rule.within {
             return Signal::Bad(format!("no heartbeat for {}", spell_duration(whole_seconds(silent))));
         }
         let Some(moved) = beat.and(pulse.and_then(|pulse| pulse.moved)) else {
-            return Signal::NoAnswer("no heartbeat has come since the gateway was started".into());
+            return Signal::NoAnswer("no heartbeat has come since its process, or the gateway, was started".into());
         };
         let still = elapsed.saturating_sub(moved);
         match rule.stalled_after {
@@ -201,6 +210,22 @@ mod tests {
         assert_eq!(beat(&beats, 20, 2, Some(1004)).1, Keep::Nothing);
         assert_eq!(beat(&beats, 20, 2, Some(1005)).1, Keep::Busy(Some(at(1005))));
         assert_eq!(beat(&beats, 20, 2, Some(900)).1, Keep::Busy(Some(at(900))));
+    }
+
+    #[test]
+    fn what_the_replaced_process_said_is_not_the_new_ones() {
+        let beats = Heartbeats::default();
+        beats.open(secs(0));
+        beat(&beats, 10, 7, Some(3000));
+        beats.forget(&ada(), secs(1000));
+        assert_eq!(beats.busy(&ada(), at(1001)), None);
+        assert!(matches!(says(&beats, 1090), Signal::NoAnswer(_)), "it has its time to come up");
+        assert!(matches!(says(&beats, 1091), Signal::Bad(_)));
+        assert_eq!(
+            beat(&beats, 1092, 7, Some(2000)).1,
+            Keep::Busy(Some(at(2000))),
+            "the store was told to forget, too"
+        );
     }
 
     #[test]

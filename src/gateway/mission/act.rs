@@ -231,7 +231,7 @@ pub async fn attempt(
         }
         Act::Handoff { mission, recipient, from, note, part, id } => {
             join_of_the_files(tx, entry, &mission).await?;
-            let checkpoint_id = match checkpoint_meant(tx, &mission, &from).await? {
+            let checkpoint_id = match checkpoint_meant(tx, &mission, &from, who.name).await? {
                 Ok(id) => id,
                 Err(refused) => return Ok(Err(refused)),
             };
@@ -348,14 +348,19 @@ pub fn limits(gateway: &Gateway) -> Limits {
     Limits { event_bytes: mission.event_bytes, handoff_ttl: mission.handoff_ttl }
 }
 
-/// The id of the checkpoint that somebody means; ids are typed in any case.
+/// The id of the checkpoint that `by` means; ids are typed in any case. The last one is their own, if they have made
+/// any: it says whose part is handed over, and nobody gives away another's by a word less.
 pub(super) async fn checkpoint_meant(
     db: &mut impl Reads,
     mission: &MissionName,
     from: &HandFrom,
+    by: &AgentName,
 ) -> Result<Decided<String>, StoreError> {
     let id = match from {
-        HandFrom::Last => missions::last_checkpoint(db, mission, None).await?.map(|row| row.id),
+        HandFrom::Last => match missions::last_checkpoint(db, mission, Some(by)).await? {
+            Some(own) => Some(own.id),
+            None => missions::last_checkpoint(db, mission, None).await?.map(|row| row.id),
+        },
         HandFrom::Id(id) => {
             let kind = crate::mission::EventKind::Checkpoint;
             match missions::by_id(db, mission, kind, id).await? {
@@ -417,9 +422,32 @@ fn missing(id: &str) -> StoreError {
 /// back refers to it. To be called before the job, since it writes files.
 pub async fn small_state(gateway: &Arc<Gateway>, state: Value) -> Result<Value, StoreError> {
     let content = state.to_string().into_bytes();
-    if content.len() + AROUND <= limits(gateway).event_bytes {
-        return Ok(state);
-    }
+    if is_small(gateway, &content) { Ok(state) } else { kept(gateway, content).await }
+}
+
+/// The same of a document as it came: its own bytes are kept, since written anew they could be more than are allowed.
+/// What is no JSON is told.
+pub async fn small_document(
+    gateway: &Arc<Gateway>,
+    content: Vec<u8>,
+) -> Result<Result<Value, serde_json::Error>, StoreError> {
+    let read = tokio::task::spawn_blocking(move || {
+        let value: Value = serde_json::from_slice(&content)?;
+        Ok((value.to_string(), value, content))
+    });
+    let (written, value, content) = match read.await.map_err(|error| StoreError::Panicked(error.to_string()))? {
+        Ok(read) => read,
+        Err(error) => return Ok(Err(error)),
+    };
+    let small = is_small(gateway, written.as_bytes());
+    Ok(Ok(if small { value } else { kept(gateway, content).await? }))
+}
+
+fn is_small(gateway: &Gateway, content: &[u8]) -> bool {
+    content.len() + AROUND <= limits(gateway).event_bytes
+}
+
+async fn kept(gateway: &Arc<Gateway>, content: Vec<u8>) -> Result<Value, StoreError> {
     let path = gateway.store.path().to_owned();
     let kept = tokio::task::spawn_blocking(move || missions::keep_state(&path, &content)).await;
     match kept {

@@ -102,7 +102,7 @@ async fn attempt(
     if let Err(refused) = permissions.require(who.name.as_str(), role, crate::mission::Capability::Handoff) {
         return Ok(Err(refused));
     }
-    let checkpoint_id = match act::checkpoint_meant(tx, mission, from).await? {
+    let checkpoint_id = match act::checkpoint_meant(tx, mission, from, who.name).await? {
         Ok(id) => id,
         Err(refused) => return Ok(Err(refused)),
     };

@@ -20,12 +20,12 @@ pub mod takeover;
 mod understand;
 mod who;
 
-pub use act::{Act, Acting, Done, act, attempt, limits, named, small_state};
+pub use act::{Act, Acting, Done, act, attempt, limits, named, small_document, small_state};
 pub use card::put;
 pub use command::{Obeyed, Shows, Speaking, note, obey};
-pub use import::{import, read as read_mission};
+pub use import::{clear_leftovers, import, read as read_mission, slot};
 pub use understand::{Understood, understand};
-pub use who::{name_of, reader_of};
+pub use who::{name_of, reader_of, whose_name};
 
 use super::Gateway;
 

@@ -2,14 +2,15 @@
 //! own name, and waits for the answer.
 //!
 //! ```text
-//! ready ──► mission, participants and a checkpoint are there ──► one transaction: checked again, *running*, the
-//!   epoch raised, the handoff offered ──► the packet is delivered ──► *done* ──► accepted, and alive: *verified*
-//!                                                                        └──► declined, silent, dead: taken back
+//! ready ──► checked; mission, participants and a checkpoint are there ──► one transaction: checked again, *running*,
+//!   the epoch raised, the handoff offered ──► the packet is delivered ──► *done* ──► accepted, and alive: *verified*
+//!                                                                            └──► declined, silent, dead: taken back
 //! ```
 //!
 //! Each arrow is a commit that finds what was there before, so a death in between changes nothing: what is not there
 //! yet is made, and what is there is not made twice. The handoff's id is the execution's with its attempt.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -17,12 +18,12 @@ use serde_json::{Value, json};
 use super::act::{Acting, event_id, moved};
 use crate::config::gate::{Delivery, DeliveryWay};
 use crate::gateway::Gateway;
-use crate::gateway::ledger::Entry;
-use crate::incident::{Case, Execution, OfferStands};
+use crate::gateway::ledger::{self, Entry};
+use crate::incident::{self, CalledOff, Case, Execution, ExecutionState, Facts, OfferStands, Step};
 use crate::mission::{Draft, EventKind, MissionError, MissionEvent, MissionHandoff, MissionRole, load_profiles};
-use crate::pool::{AgentName, MissionName};
+use crate::pool::{AgentName, Health, MissionName};
 use crate::store::missions::{
-    self, Actor, Append, Decided, GATEWAY, HandoffPhase, HandoffRow, Limits, NewEvent, NewMission,
+    self, Actor, Append, Decided, EventRow, GATEWAY, HandoffPhase, HandoffRow, Limits, NewEvent, NewMission,
 };
 use crate::store::{Reads, StoreError, Tx};
 
@@ -48,38 +49,109 @@ impl Prepared {
     }
 }
 
-/// Sees to it that mission, participants and a checkpoint are there, if `execution` is to hand over; none if its
-/// substitute is only told.
-pub async fn prepare(
-    gateway: &Arc<Gateway>,
-    case: &Case,
-    execution: &Execution,
-) -> Result<Decided<Option<Prepared>>, StoreError> {
-    let in_force = gateway.in_force();
-    let Some(who) = execution.substitute() else { return Ok(Ok(None)) };
-    let Some(delivery) = in_force.delivery_of(who).cloned() else { return Ok(Ok(None)) };
-    let (job, case, execution) = (Arc::clone(gateway), case.clone(), execution.clone());
-    fail_point!("takeover.before_prepared");
-    let checkpoint = gateway.store.write(move |tx| {
-        Box::pin(async move {
-            let entry = Entry::open(tx, &job).await?;
-            let checkpoint = ensured(tx, &entry, &case, &execution).await?;
-            let handoff = format!("h-{}-{}", execution.id, execution.attempt.saturating_add(1));
-            Ok(checkpoint.map(|checkpoint| (handoff, checkpoint, note(&case, &execution))))
-        })
-    });
-    let prepared = checkpoint.await?;
-    fail_point!("takeover.after_prepared");
-    Ok(prepared.map(|(handoff, checkpoint, note)| Some(Prepared { handoff, checkpoint, delivery, note })))
+/// What preparing comes to.
+#[derive(Clone, Debug)]
+pub enum Preparation {
+    /// The substitute is only told.
+    Told,
+    /// The work can be handed over.
+    HandsOver(Prepared),
+    /// The execution was called off, or is not what it was: nothing begins.
+    Nothing,
 }
 
-/// The checkpoint from which the work goes on: the dead agent's last one, or one of the gateway's own that says what is
-/// known.
+/// Sees to it that mission, participants and a checkpoint are there, if `execution` is to hand over. What may not run
+/// any more, by what is known and `seen` now, leaves nothing on the bus.
+pub async fn prepare(
+    gateway: &Arc<Gateway>,
+    execution: &Execution,
+    seen: Option<Health>,
+) -> Result<Preparation, StoreError> {
+    let in_force = gateway.in_force();
+    let delivery = execution.substitute().and_then(|who| in_force.delivery_of(who)).cloned();
+    let Some(delivery) = delivery else { return Ok(Preparation::Told) };
+    let (job, incident, id) = (Arc::clone(gateway), execution.incident.clone(), execution.id.clone());
+    fail_point!("takeover.before_prepared");
+    let prepared = gateway.store.write(move |tx| {
+        Box::pin(async move {
+            let entry = Entry::open(tx, &job).await?;
+            let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(None) };
+            let rechecked = |case, facts: &Facts<'_>| Ok::<_, Infallible>(incident::recheck(case, facts));
+            let Ok(Step { case, .. }) = entry.apply(tx, case, seen.as_ref(), &rechecked).await?;
+            let ready = |one: &Execution| one.id == id && one.state == ExecutionState::Ready;
+            let Some(execution) = case.execution.clone().filter(ready) else { return Ok(None) };
+            let ensured = match source(tx, &entry, &execution).await? {
+                Source::With(owner) => Err(format!("its work belongs to {owner}")),
+                Source::From(newest) => ensured(tx, &entry, &case, &execution, newest)
+                    .await?
+                    .map_err(|refused| format!("nothing can be handed over: {refused}")),
+            };
+            match ensured {
+                Ok(checkpoint) => {
+                    let handoff = format!("h-{}-{}", execution.id, execution.attempt.saturating_add(1));
+                    Ok(Some((handoff, checkpoint, note(&case, &execution))))
+                }
+                Err(why) => {
+                    let because = CalledOff::NotHandedOver { why };
+                    let called_off =
+                        |case, facts: &Facts<'_>| Ok::<_, Infallible>(incident::call_off(case, because.clone(), facts));
+                    let Ok(_) = entry.apply(tx, case, seen.as_ref(), &called_off).await?;
+                    Ok(None)
+                }
+            }
+        })
+    });
+    let prepared = prepared.await?;
+    fail_point!("takeover.after_prepared");
+    Ok(match prepared {
+        Some((handoff, checkpoint, note)) => Preparation::HandsOver(Prepared { handoff, checkpoint, delivery, note }),
+        None => Preparation::Nothing,
+    })
+}
+
+/// Where the dead agent's work is.
+enum Source {
+    /// It can be handed over, from this checkpoint on; none was left.
+    From(Option<EventRow>),
+    /// Somebody else has it, who is not lost: it is not the gateway's to give away.
+    With(AgentName),
+}
+
+async fn source(tx: &mut Tx, entry: &Entry, execution: &Execution) -> Result<Source, StoreError> {
+    let (mission, dead) = (&execution.mission, &execution.agent);
+    let owner = who_has(tx, mission, dead).await?;
+    if let Some(owner) = &owner {
+        // Whoever stood in and was lost has gone on from where the dead one stopped.
+        let member = entry.in_force().member(owner);
+        let lost = member.is_some_and(|member| entry.gateway().watches.is_dead(owner, member.timeout));
+        if !lost && execution.substitute() != Some(owner) {
+            return Ok(Source::With(owner.clone()));
+        }
+    }
+    Ok(Source::From(newest_of(tx, mission, [Some(dead), owner.as_ref()]).await?))
+}
+
+/// The newest checkpoint of any of these.
+async fn newest_of(
+    db: &mut impl Reads,
+    mission: &MissionName,
+    makers: [Option<&AgentName>; 2],
+) -> Result<Option<EventRow>, StoreError> {
+    let mut newest: Option<EventRow> = None;
+    for maker in makers.into_iter().flatten() {
+        let last = missions::last_checkpoint(db, mission, Some(maker)).await?;
+        newest = newest.into_iter().chain(last).max_by_key(|row| row.seq);
+    }
+    Ok(newest)
+}
+
+/// The checkpoint from which the work goes on: the `newest` one, or one of the gateway's own that says what is known.
 async fn ensured(
     tx: &mut Tx,
     entry: &Entry,
     case: &Case,
     execution: &Execution,
+    newest: Option<EventRow>,
 ) -> Result<Decided<String>, StoreError> {
     let (mission, dead) = (&execution.mission, &execution.agent);
     let profiles = match load_profiles(Some((*entry.in_force().config.profiles).clone())) {
@@ -100,8 +172,8 @@ async fn ensured(
             return Ok(Err(refused));
         }
     }
-    if let Some(own) = missions::last_checkpoint(tx, mission, Some(dead)).await? {
-        return Ok(Ok(own.id));
+    if let Some(newest) = newest {
+        return Ok(Ok(newest.id));
     }
     let id = format!("c-{}", execution.id);
     if missions::by_id(tx, mission, EventKind::Checkpoint, &id).await?.is_none() {
@@ -149,10 +221,18 @@ fn note(case: &Case, execution: &Execution) -> String {
     format!("{} is dead ({}); {by}", execution.agent, reasons.join(", "))
 }
 
-/// Whether what was prepared is still what the work goes on from: the dead may have spoken once more.
-pub async fn is_current(tx: &mut Tx, execution: &Execution, prepared: &Prepared) -> Result<bool, StoreError> {
-    let own = missions::last_checkpoint(tx, &execution.mission, Some(&execution.agent)).await?;
-    Ok(own.is_none_or(|own| own.id == prepared.checkpoint))
+/// Whether what was prepared is still what the work goes on from: the dead may have spoken once more, or their work
+/// may be another's by now.
+pub async fn is_current(
+    tx: &mut Tx,
+    entry: &Entry,
+    execution: &Execution,
+    prepared: &Prepared,
+) -> Result<bool, StoreError> {
+    Ok(match source(tx, entry, execution).await? {
+        Source::From(newest) => newest.is_none_or(|newest| newest.id == prepared.checkpoint),
+        Source::With(_) => false,
+    })
 }
 
 /// Offers the dead agent's part to the substitute, in the transaction in which the execution begins. An offer of that
@@ -222,7 +302,7 @@ pub async fn who_has(
     Ok(part.map(|part| part.owner).filter(|owner| owner != agent))
 }
 
-/// Offers `agent` its own part again, from the newest checkpoint of whoever has it.
+/// Offers `agent` its own part again, from the newest checkpoint of either.
 pub async fn hand_back(
     tx: &mut Tx,
     entry: &Entry,
@@ -234,13 +314,13 @@ pub async fn hand_back(
         let (part, owner) = (agent.to_string(), agent.to_string());
         return Ok(Err(MissionError::NotTheOwner { part, owner }));
     };
-    let newest = match missions::last_checkpoint(tx, mission, Some(&owner)).await? {
-        Some(own) => Some(own),
+    let newest = match newest_of(tx, mission, [Some(agent), Some(&owner)]).await? {
+        Some(newest) => Some(newest),
         None => missions::last_checkpoint(tx, mission, None).await?,
     };
     let Some(checkpoint) = newest else { return Ok(Err(MissionError::UnknownCheckpoint("last".into()))) };
     let id = event_id(tx, entry, mission, "h").await?;
-    let note = format!("{agent} is back; {by} hands it its work again, from {owner}");
+    let note = format!("{agent} is seen healthy; {by} hands it its work again, from {owner}");
     let draft = Draft::Handoff { recipient: agent.to_string(), checkpoint_id: checkpoint.id, note };
     let event = NewEvent { id: id.clone(), draft, part: Some(agent.clone()) };
     let limits = Limits { handoff_ttl: entry.in_force().config.gate.mission.handoff_ttl, ..Limits::default() };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::approval::PersonId;
-use crate::config::gate::BusRole;
+use crate::config::gate::{BusRole, Person};
 use crate::gateway::in_force::InForce;
 use crate::gateway::ledger::Entry;
 use crate::mission::MissionRole;
@@ -14,7 +14,8 @@ use crate::web::missions::BusReader;
 use crate::wording;
 
 /// The name, and the role that the files give with it. Who stands in no `participant` acts under their own name,
-/// unless that is an agent's or the gateway's: then under none, or a person could write as an agent.
+/// unless that is an agent's, the gateway's, or given to somebody else there: then under none, or they could write as
+/// another.
 pub fn name_of(
     in_force: &InForce,
     person: &PersonId,
@@ -26,8 +27,26 @@ pub fn name_of(
         return Some((name, Some(role_of(given.role))));
     }
     let name = AgentName::new(person.as_str()).ok()?;
-    let is_free = name.as_str() != GATEWAY && in_force.member(&name).is_none();
+    let others = in_force.config.gate.people.iter().filter(|entry| entry.id != *person);
+    let is_given = |other: &Person| other.participant.get(mission).is_some_and(|given| given.name == *name.as_str());
+    let is_free = name.as_str() != GATEWAY && in_force.member(&name).is_none() && !others.into_iter().any(is_given);
     is_free.then_some((name, None))
+}
+
+/// Who acts under that name on some bus and is no agent: the gateway itself, or one of the people, by a `participant`
+/// or under their own name. No token may be for it.
+pub fn whose_name(in_force: &InForce, name: &AgentName) -> Option<String> {
+    if name.as_str() == GATEWAY {
+        return Some("the gateway itself".into());
+    }
+    // An agent of the registry is one, whatever else bears its name: nobody of `people` acts under it.
+    if in_force.member(name).is_some() {
+        return None;
+    }
+    let is_theirs = |person: &&Person| {
+        person.id.as_str() == name.as_str() || person.participant.values().any(|one| one.name == *name.as_str())
+    };
+    in_force.config.gate.people.iter().find(is_theirs).map(|person| person.id.to_string())
 }
 
 /// Who stands in the files as a participant, and has not joined yet, joins by that as what the files say; from

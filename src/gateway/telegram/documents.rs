@@ -18,14 +18,14 @@ use crate::channel::telegram::types::FileId;
 use crate::channel::telegram::{Api, Attached, Fault};
 use crate::gateway::ledger::{Entry, from_body};
 use crate::gateway::mission::{self, Understood};
-use crate::gateway::speak::Outlet;
+use crate::gateway::speak::{self, Outlet};
 use crate::gateway::{Gateway, inbox};
 use crate::pool::Timestamp;
 use crate::store::documents::DocumentRow;
 use crate::store::inbox::Input;
 use crate::store::missions::STATE_BYTES;
 use crate::store::{self, StoreError, Tx};
-use crate::wording;
+use crate::wording::{self, Alarm};
 
 /// Documents that are fetched at once.
 const TOGETHER: u32 = 4;
@@ -107,8 +107,44 @@ async fn step(gateway: &Arc<Gateway>, api: &Api) -> Result<usize, StoreError> {
     Ok(answered)
 }
 
-/// Whether the command was answered.
+/// Whether the command was answered. What goes wrong here is tried again, and given up with an answer like a document
+/// that Telegram does not give.
 async fn work_off(gateway: &Arc<Gateway>, api: &Api, row: DocumentRow) -> Result<bool, StoreError> {
+    let error = match attempt(gateway, api, row.clone()).await {
+        Ok(answered) => return Ok(answered),
+        Err(error) => inbox::chain(&error),
+    };
+    let now = gateway.clock.now();
+    if now.since(row.created_at) < PATIENCE {
+        tracing::error!(error, "a document could not be worked off, and is tried again");
+        let next_at = now.plus(AGAIN.saturating_mul(1 << row.attempts.min(5)).min(AGAIN_MAX));
+        let failed = gateway
+            .store
+            .write(move |tx| Box::pin(async move { store::documents::failed(tx, &row.id, next_at).await }));
+        failed.await?;
+        return Ok(false);
+    }
+    let job = Arc::clone(gateway);
+    let given_up = gateway.store.write(move |tx| {
+        Box::pin(async move {
+            if !store::documents::done(tx, &row.id).await? {
+                return Ok(());
+            }
+            let entry = Entry::open(tx, &job).await?;
+            let why = format!("the document of a command could not be worked off: {error}");
+            speak::alarm(tx, &job, &Alarm::StorePressure { why }, entry.now).await?;
+            let wanted: Wanted = from_body("documents", &row.id, &row.body)?;
+            let outlet = Outlet { channel: Channel::Telegram, target: wanted.target };
+            let text = wording::bad_document("the gateway could not keep it; nothing was done");
+            answer_in(tx, &entry, &outlet, wanted.message, &text).await
+        })
+    });
+    given_up.await?;
+    gateway.bells.deliver();
+    Ok(true)
+}
+
+async fn attempt(gateway: &Arc<Gateway>, api: &Api, row: DocumentRow) -> Result<bool, StoreError> {
     let wanted: Wanted = match from_body("documents", &row.id, &row.body) {
         Ok(wanted) => wanted,
         Err(error) => {
@@ -184,10 +220,10 @@ async fn fetch(gateway: &Arc<Gateway>, api: &Api, file_id: &str) -> Result<Fetch
         ) => return Ok(Fetched::NotNow { after: None, why: fault.to_string() }),
         Err(fault) => return Ok(Fetched::Unusable(fault.to_string())),
     };
-    match serde_json::from_slice(&content) {
-        Ok(document) => mission::small_state(gateway, document).await.map(Fetched::Here),
-        Err(error) => Ok(Fetched::Unusable(format!("it is no JSON ({error})"))),
-    }
+    Ok(match mission::small_document(gateway, content.into()).await? {
+        Ok(document) => Fetched::Here(document),
+        Err(error) => Fetched::Unusable(format!("it is no JSON ({error})")),
+    })
 }
 
 /// The command with its document, as if it had come with it.

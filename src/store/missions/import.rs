@@ -1,4 +1,7 @@
+use serde_json::json;
+
 use super::super::error::StoreError;
+use super::super::journal::{self, Entry};
 use super::super::open::Store;
 use super::super::row::{self, sql};
 use super::super::tx::{Tx, to_json};
@@ -13,7 +16,8 @@ use crate::store::SLICE;
 /// events are of epoch 0, and its handoffs are history: none of them waits for an answer.
 ///
 /// Everything is checked before anything is written. The mission takes no events until all of its own
-/// are there; what a crash leaves of it is taken away when it is imported again, or by [`discard`].
+/// are there, and is journaled when it is opened; what a crash leaves of it is taken away when it is imported
+/// again, or by [`discard`]. Two imports of one mission at once are the caller's to prevent.
 pub async fn import(
     store: &Store,
     bus: MissionBus,
@@ -29,6 +33,7 @@ pub async fn import(
         return Ok(Err(refused));
     }
     let created_by = created_by.to_owned();
+    let (by, participants) = (created_by.clone(), bus.participants().iter().count());
     let (bus, events) = bus.split();
     let began = {
         let name = name.clone();
@@ -47,17 +52,20 @@ pub async fn import(
         let name = name.clone();
         head = store.write_low(move |tx| Box::pin(async move { write_slice(tx, &name, head, slice).await })).await?;
     }
-    let open = name.clone();
+    let events = head.seq;
     store
         .write_low(move |tx| {
             Box::pin(async move {
                 let update = sql("UPDATE missions SET state = 'open' WHERE name = $1 AND state = 'importing'")
-                    .bind(String::from(open));
-                tx.execute(update).await
+                    .bind(name.as_str().to_owned());
+                tx.update("missions", name.as_str(), MissionPhase::Importing.as_str(), update).await?;
+                let body = json!({ "mission": name, "by": by, "events": events, "participants": participants });
+                let entry = Entry { kind: "mission.imported".into(), agent: None, body };
+                journal::append(tx, &[entry], at).await.map(drop)
             })
         })
         .await?;
-    Ok(Ok(head.seq))
+    Ok(Ok(events))
 }
 
 /// The mission and its participants, without any event, closed to everybody until all of them are there.

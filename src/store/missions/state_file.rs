@@ -8,6 +8,7 @@ use std::fs::{self, DirBuilder};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::error::StoreError;
 use super::super::place;
@@ -30,7 +31,10 @@ pub fn keep_state(store: &Path, content: &[u8]) -> Result<StateFile, StoreError>
     if matches!(read_state(store, &file), Ok(Some(_))) {
         return Ok(file);
     }
-    let part = folder.join(format!("{}.{}.part", file.sha256, std::process::id()));
+    // Two may keep the same state at once: neither takes the other's half for its own.
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    let part = folder.join(format!("{}.{}-{call}.part", file.sha256, std::process::id()));
     match fs::remove_file(&part) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(StoreError::io("remove", &part)(error)),
         _ => {}

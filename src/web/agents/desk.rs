@@ -16,6 +16,10 @@ pub trait AgentDesk: Send + Sync + 'static {
     /// The daemon's clock.
     fn now(&self) -> Timestamp;
 
+    /// Who of the people (or the gateway itself) acts under this name by now: a token that was issued before counts
+    /// for nothing then.
+    fn whose_name(&self, agent: &AgentName) -> Option<String>;
+
     /// Does what an agent asks for, in one transaction with its answer.
     fn act(&self, ask: Ask) -> BoxFuture<'_, Result<Acted, StoreError>>;
 

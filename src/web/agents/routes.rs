@@ -2,11 +2,12 @@
 //! do is decided where it is done.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -21,7 +22,7 @@ use super::asked::{
 use super::desk::{AgentDesk, Beat, PageOf, Read, What};
 use super::problem::{Code, Problem};
 use super::server::Limits;
-use super::shared::{self, Agent, Answer, Sent, Shared, failed, wrong_shape};
+use super::shared::{self, Agent, Answer, Sent, Shared, Turn, failed, wrong_shape};
 use crate::mission::Nonce;
 use crate::mission::limit::StateFile;
 use crate::pool::{AgentName, MissionName, Timestamp};
@@ -31,15 +32,31 @@ const PAGE: u32 = 50;
 const PAGE_MAX: u32 = 200;
 
 /// Who came, as far as the connection tells.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Caller {
     /// From where.
     pub ip: IpAddr,
-    /// Set once a token was found: whoever showed one keeps its place.
+    /// Set once a token was found that has requests left: whoever showed one keeps its place.
     pub known: Arc<AtomicBool>,
+    /// One of its agent's requests, as long as the connection lasts.
+    pub turn: Arc<OnceLock<Turn>>,
 }
 
 type At = State<Arc<Shared>>;
+
+/// What stands in the address; one that cannot be read is told as everything else is.
+struct Named<T>(T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(named)) => Ok(Self(named)),
+            Err(error) => Err(wrong_shape("the request", error.body_text())),
+        }
+    }
+}
 
 pub(super) fn router(desk: Arc<dyn AgentDesk>, limits: &Limits) -> Router {
     let shared = Arc::new(Shared::new(desk, limits));
@@ -99,7 +116,7 @@ fn told<T: serde::Serialize>(what: &str, read: Read<T>) -> Answer {
 async fn attach(
     State(at): At,
     Extension(Agent(agent)): Extension<Agent>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -118,7 +135,7 @@ async fn attach(
 async fn publish(
     State(at): At,
     Extension(Agent(agent)): Extension<Agent>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -138,7 +155,7 @@ async fn publish(
 async fn checkpoint(
     State(at): At,
     Extension(Agent(agent)): Extension<Agent>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -158,7 +175,7 @@ async fn checkpoint(
 async fn hand_over(
     State(at): At,
     Extension(Agent(agent)): Extension<Agent>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -182,7 +199,7 @@ async fn hand_over(
 async fn accept(
     State(at): At,
     Extension(Agent(agent)): Extension<Agent>,
-    Path((name, handoff)): Path<(String, String)>,
+    Named((name, handoff)): Named<(String, String)>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -200,7 +217,7 @@ async fn accept(
 async fn decline(
     State(at): At,
     Extension(Agent(agent)): Extension<Agent>,
-    Path((name, handoff)): Path<(String, String)>,
+    Named((name, handoff)): Named<(String, String)>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -218,7 +235,7 @@ async fn decline(
 async fn packet(
     State(at): At,
     Extension(Agent(agent)): Extension<Agent>,
-    Path((name, handoff)): Path<(String, String)>,
+    Named((name, handoff)): Named<(String, String)>,
 ) -> Answer {
     let what = "the packet";
     told(what, at.desk.packet(agent, mission(what, &name)?, handoff).await)
@@ -238,7 +255,7 @@ async fn offers(State(at): At, Extension(Agent(agent)): Extension<Agent>) -> Ans
 async fn events(
     State(at): At,
     Extension(Agent(agent)): Extension<Agent>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
     let what = "the page";
@@ -258,7 +275,7 @@ async fn events(
 async fn state(
     State(at): At,
     Extension(Agent(agent)): Extension<Agent>,
-    Path((name, sha256)): Path<(String, String)>,
+    Named((name, sha256)): Named<(String, String)>,
     query: Result<Query<StateQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
     let what = "the state";

@@ -93,7 +93,7 @@ pub async fn serve(listener: TcpListener, desk: Arc<dyn AgentDesk>, limits: Limi
             continue;
         }
         let known = Arc::new(AtomicBool::new(false));
-        let caller = Caller { ip: peer.ip(), known: Arc::clone(&known) };
+        let caller = Caller { ip: peer.ip(), known: Arc::clone(&known), turn: Arc::default() };
         let (router, limits) = (router.clone(), limits.clone());
         let abort = connections.spawn(async move { converse(stream, peer, caller, router, &limits).await });
         open.push_back(Open { id: abort.id(), known, abort });
@@ -115,6 +115,8 @@ fn give_way(open: &mut VecDeque<Open>) -> bool {
 async fn converse(stream: TcpStream, peer: SocketAddr, caller: Caller, router: Router, limits: &Limits) {
     // Answers are small, and are one write: there is nothing to be gathered.
     let _ = stream.set_nodelay(true);
+    // Its turn ends with the connection: the answer is written long after the routes have made it.
+    let _turn = Arc::clone(&caller.turn);
     let service = TowerToHyperService::new(router.layer(Extension(caller)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

@@ -53,16 +53,18 @@ pub(super) async fn known(
     next: Next,
 ) -> Answer {
     let agent = at.who(&caller, request.headers()).await?;
-    caller.known.store(true, Ordering::Release);
     if let Err(wait) = at.shares.take(&agent, Instant::now()) {
         let why = format!("{agent} may make {} requests a second", at.limits.rate);
         return Err(too_many(Code::TooMany, why, "send it again after the time in Retry-After").again_after(wait));
     }
-    let Some(_turn) = at.turn(&agent) else {
+    let Some(turn) = at.turn(&agent) else {
         let why = format!("{agent} has {UNDER_WAY} requests under way");
         let do_ = "wait for their answers before the next";
         return Err(too_many(Code::TooMany, why, do_).again_after(Duration::from_secs(1)));
     };
+    // Its place is its own until the answer was read, however slowly; whoever has more than its share gives way.
+    let _ = caller.turn.set(turn);
+    caller.known.store(true, Ordering::Release);
     request.extensions_mut().insert(Agent(agent));
     Ok(next.run(request).await)
 }
@@ -102,7 +104,13 @@ impl Shared {
             }
         };
         match found {
-            Some(token) => Ok(token.agent),
+            Some(token) => match self.desk.whose_name(&token.agent) {
+                None => Ok(token.agent),
+                Some(_) => {
+                    let why = "its token is for a name under which somebody of `people` acts by now";
+                    Err(self.wrong(caller, unauthorized(Code::UnknownToken, why)))
+                }
+            },
             None => {
                 let why = "its token is nobody's: it was never issued, was replaced, or was revoked";
                 Err(self.wrong(caller, unauthorized(Code::UnknownToken, why)))
@@ -189,8 +197,8 @@ impl Shared {
     }
 }
 
-/// A request that is under way.
-struct Turn {
+/// A request that is under way: from the token until the connection is over.
+pub(super) struct Turn {
     of: Arc<Shared>,
     agent: AgentName,
 }

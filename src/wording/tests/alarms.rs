@@ -23,6 +23,7 @@ pub(super) fn alarms(text: &str) -> Vec<Alarm> {
         Alarm::ChatLost { chat: "ops-room".into(), why: text() },
         Alarm::ChatMoved { chat: "ops-room".into(), to: -1_001_234_567_890 },
         Alarm::OriginalReturned { agent: agent("ezra"), by: agent("timmy"), mission: mission("archive") },
+        Alarm::ImportCut { mission: mission("forge") },
         Alarm::AgentsShut { at: "127.0.0.1:8750".into(), why: text() },
         Alarm::NewConfig { changes: vec![text(), "people: lee is new".into()] },
         Alarm::DaemonStarted { observing: false },
@@ -30,7 +31,7 @@ pub(super) fn alarms(text: &str) -> Vec<Alarm> {
         Alarm::StorePressure { why: text() },
         Alarm::BrokenPromise { agent: agent("ezra"), what: text() },
     ];
-    covers(&all, 22, |alarm| match alarm {
+    covers(&all, 23, |alarm| match alarm {
         Alarm::InputSetAside { .. } => 0,
         Alarm::UnknownTooLong { .. } => 1,
         Alarm::UnsettledRun { .. } => 2,
@@ -53,6 +54,7 @@ pub(super) fn alarms(text: &str) -> Vec<Alarm> {
         Alarm::ChatMoved { .. } => 19,
         Alarm::AgentsShut { .. } => 20,
         Alarm::OriginalReturned { .. } => 21,
+        Alarm::ImportCut { .. } => 22,
     });
     all
 }
@@ -115,6 +117,9 @@ fn each_alarm_says_what_happened_and_what_to_do() {
     -- Decision
     [original_returned] ezra is back, and timmy has its work on the mission 'archive'.
     Hand it back? `handback ezra` offers it to ezra; else timmy keeps it.
+    -- Alarm
+    [import_cut] the import of the mission 'forge' was cut off, and what there was of it is taken away.
+    There is no mission 'forge'. Import it once more.
     -- Alarm
     [agents_shut] the door for agents at 127.0.0.1:8750 cannot be opened: disk full.
     Agents cannot come in until it is; it is tried again and again. Everything else goes on.

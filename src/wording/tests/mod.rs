@@ -163,8 +163,9 @@ fn called_off() -> Vec<CalledOff> {
         CalledOff::OnHold,
         CalledOff::Observing,
         CalledOff::Restored,
+        CalledOff::NotHandedOver { why: "its work belongs to timmy".into() },
     ];
-    covers(&all, 12, |one| match one {
+    covers(&all, 13, |one| match one {
         CalledOff::Recovered => 0,
         CalledOff::Gone => 1,
         CalledOff::PolicyChanged => 2,
@@ -177,6 +178,7 @@ fn called_off() -> Vec<CalledOff> {
         CalledOff::OnHold => 9,
         CalledOff::Observing => 10,
         CalledOff::Restored => 11,
+        CalledOff::NotHandedOver { .. } => 12,
     });
     all
 }

@@ -275,7 +275,7 @@ fn why_an_approval_was_not_run() {
         let Event::CalledOff { because, .. } = &event else { unreachable!() };
         (format!("{because:?}"), told(&event, &setting()))
     });
-    assert_snapshot!(table(texts), @r"
+    assert_snapshot!(table(texts), @r#"
     -- Recovered
     Progress: ezra (7K3QXM): approved by kim (command line), not run because it is healthy again.
     Nothing was started.
@@ -312,7 +312,10 @@ fn why_an_approval_was_not_run() {
     -- Restored
     Decision: ezra (7K3QXM): approved by kim (command line), not run because the store is a restored backup, and the approval may be long over.
     Nothing was started. It is planned anew, under the policy in force.
-    ");
+    -- NotHandedOver { why: "its work belongs to timmy" }
+    Decision: ezra (7K3QXM): approved by kim (command line), not run because its work belongs to timmy.
+    Nothing was started. It is planned anew, under the policy in force.
+    "#);
 }
 
 #[test]

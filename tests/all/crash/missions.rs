@@ -22,29 +22,29 @@ fn a_handoff_is_posted_once_wherever_the_daemon_dies() {
             world.gate["people"]["me"]["participant"] = json!({"forge": {"name": "kim", "role": "lead"}});
         })
         .start();
-    for line in ["/newmission forge The forge", "/join forge ada write", "/checkpoint forge half of it"] {
+    for line in ["/newmission forge The forge", "/join forge rae write", "/checkpoint forge half of it"] {
         let asked = room.api.say(OPS, KIM, line);
         room.api.wait_message(OPS, |message| message.reply_to == Some(asked));
     }
     for (nth, point) in POINTS.into_iter().enumerate() {
-        let asked = room.api.say(OPS, KIM, &format!("/handoff forge ada last try {nth}"));
+        let asked = room.api.say(OPS, KIM, &format!("/handoff forge rae last try {nth}"));
         let card = room.api.wait_message(OPS, |message| message.reply_to == Some(asked));
         room.stop();
         room.kim_taps(&card, "Post");
         room.world.spawn_daemon(&[], Some(point));
         room.world.until_daemon_died();
         room.world.start_daemon();
-        let offered = room.until_card_says(&card, "OFFERED to ada");
+        let offered = room.until_card_says(&card, "OFFERED to rae");
         assert!(offered.labels().is_empty(), "{point}");
         assert_eq!(room.world.journaled("kim", "mission.handoff_offered").len(), nth + 1, "{point}");
         let id = offered.text.split("`accept ").nth(1).and_then(|rest| rest.split('`').next()).expect("its id");
-        // Nobody but ada could decline it; so that the next may be posted, ada is somebody for a moment.
-        room.world.gate["people"]["me"]["participant"] = json!({"forge": {"name": "ada", "role": "write"}});
+        // Nobody but rae could decline it; so that the next may be posted, they are rae for a moment.
+        room.world.gate["people"]["me"]["participant"] = json!({"forge": {"name": "rae", "role": "write"}});
         room.world.save();
         room.world.until("it is declined", |world| {
             world.says(&["mission", "decline", id, "next"]).out.contains("Declined").then_some(())
         });
-        room.until_card_says(&card, "DECLINED by ada");
+        room.until_card_says(&card, "DECLINED by rae");
         room.world.gate["people"]["me"]["participant"] = json!({"forge": {"name": "kim", "role": "lead"}});
         room.world.save();
         room.world.until("kim is kim again", |world| {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lazarus_gate::mission::MissionRole;
 use serde_json::json;
 
 use super::{agent, ahead, door, incarnation, nonce, open};
@@ -71,7 +72,7 @@ fn who_says_to_be_busy_is_not_taken_for_dead_until_then() {
 
 #[test]
 fn a_replaced_incarnation_does_not_beat_for_its_successor() {
-    let world = open(&["ada"], &[], |world| {
+    let world = open(&["ada", "bob"], &[("bob-mission", "ada", MissionRole::Write)], |world| {
         world.gate["agents"]["heartbeats"] = json!({"ada": {"within": "60s"}});
     });
     let ada = agent(&world, "ada");
@@ -83,4 +84,9 @@ fn a_replaced_incarnation_does_not_beat_for_its_successor() {
     beat("two").refused(409, "replaced", "another incarnation");
     let other = json!({"mission": "nowhere", "incarnation": incarnation(0, "one")});
     ada.post("/v1/heartbeat", other).refused(404, "unknown_mission", "nowhere");
+    // Nor by way of another mission.
+    ada.post("/v1/heartbeat", json!({"mission": "bob-mission"})).refused(409, "replaced", "epoch and nonce");
+    ada.post("/v1/missions/bob-mission/attach", json!({"nonce": nonce("two")})).taken();
+    let there = json!({"mission": "bob-mission", "incarnation": incarnation(0, "two")});
+    ada.post("/v1/heartbeat", there).refused(409, "replaced", "another incarnation");
 }

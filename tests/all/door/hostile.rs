@@ -5,7 +5,15 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
-use super::{Caller, agent, door, heard, nobody, open};
+use super::{Caller, agent, door, heard, nobody, nonce, open};
+
+#[test]
+fn an_address_that_cannot_be_read_is_told_as_a_problem() {
+    let world = open(&["ada"], &[], |_| {});
+    let ada = agent(&world, "ada");
+    ada.post("/v1/missions/%FF/attach", json!({"nonce": nonce("one")})).refused(422, "wrong_shape", "UTF-8");
+    ada.get("/v1/missions/forge/handoffs/%FF/packet").refused(422, "wrong_shape", "UTF-8");
+}
 
 #[test]
 fn what_is_no_request_is_told_what_is_wrong_with_it() {

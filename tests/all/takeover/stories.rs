@@ -90,6 +90,51 @@ fn under_yes_the_next_one_is_not_chosen_by_itself_either() {
     assert_eq!(world.journaled("ada", "started").len(), 1);
 }
 
+/// The newest checkpoint, handed over by the one to the other, who accepts.
+fn hands_over(from: &door::Caller, me: &serde_json::Value, to: &door::Caller, name: &str) {
+    let offer = from.post(&format!("{MISSION}/handoffs"), json!({"recipient": name, "note": "", "incarnation": me}));
+    let id = offer.taken()["handoff_id"].as_str().unwrap().to_owned();
+    to.post(&format!("{MISSION}/handoffs/{id}/accept"), json!({})).taken();
+}
+
+#[test]
+fn what_the_dead_had_handed_to_another_is_not_given_away() {
+    let endpoint = Endpoint::that_takes_it();
+    let world = world(&endpoint, |world| world.gate["delivery"]["cleo"] = world.gate["delivery"]["bob"].clone());
+    let (ada, bob) = (agent(&world, "ada"), agent(&world, "bob"));
+    ada.post(&format!("{MISSION}/checkpoints"), json!({"summary": "half of it", "state": {}})).taken();
+    hands_over(&ada, &json!(null), &bob, "bob");
+    world.silence("ada");
+    let code = world.asked_about("ada");
+    world.says(&["substitute", &code, "cleo"]).taken();
+    let called_off = world.until_journal("ada", "called_off");
+    assert_eq!(called_off.body["because"], json!({"not_handed_over": {"why": "its work belongs to bob"}}));
+    assert!(endpoint.packets().is_empty());
+    assert_eq!(agent(&world, "cleo").get("/v1/handoffs").taken()["handoffs"], json!([]));
+    assert!(world.journaled("ada", "started").is_empty());
+}
+
+#[test]
+fn the_work_of_a_lost_stand_in_goes_on_from_where_that_one_was() {
+    let endpoint = Endpoint::that_answers("{\"accepted\": true}");
+    let world = world(&endpoint, |world| world.gate["delivery"]["cleo"] = world.gate["delivery"]["bob"].clone());
+    let bob = agent(&world, "bob");
+    dies_after_a_checkpoint(&world);
+    let code = world.asked_about("ada");
+    world.says(&["substitute", &code, "bob"]).taken();
+    world.until_journal("ada", "verified");
+    let further = json!({"summary": "all but the docs", "state": {"done": 9}});
+    bob.post(&format!("{MISSION}/checkpoints"), further).taken();
+    world.silence("bob");
+    world.until_journaled("ada", "asked", 2);
+    let code = world.asked_about("ada");
+    world.says(&["substitute", &code, "cleo"]).taken();
+    world.until_journaled("ada", "verified", 2);
+    let packets = endpoint.packets();
+    let resume = &packets[1].body["resume"];
+    assert_eq!((&resume["recipient"], &resume["checkpoint"]["state"]), (&json!("cleo"), &json!({"done": 9})));
+}
+
 #[test]
 fn who_stays_silent_loses_the_offer() {
     let endpoint = Endpoint::that_takes_it();
@@ -169,6 +214,22 @@ fn an_endpoint_that_is_not_there_is_told_of_and_nothing_is_left_open() {
 }
 
 #[test]
+fn who_may_have_got_the_packet_may_still_accept() {
+    // Takes the packet, and hangs up without a word.
+    let endpoint = Endpoint::that_says("");
+    let world = world(&endpoint, |_| {});
+    dies_after_a_checkpoint(&world);
+    let code = world.asked_about("ada");
+    world.says(&["substitute", &code, "bob"]).taken();
+    let unknown = world.until_journal("ada", "unknown");
+    assert!(unknown.body["why"].as_str().unwrap().contains("nobody can say whether bob got the packet"), "{unknown}");
+    let bob = agent(&world, "bob");
+    let id = bob.get("/v1/handoffs").taken()["handoffs"][0]["handoff_id"].as_str().unwrap().to_owned();
+    bob.post(&format!("{MISSION}/handoffs/{id}/accept"), json!({})).taken();
+    world.until_journal("ada", "verified");
+}
+
+#[test]
 fn a_redirect_is_not_followed_and_no_delivery() {
     let elsewhere = Endpoint::that_answers("{\"accepted\": true}");
     let moved = format!(
@@ -195,6 +256,7 @@ fn the_original_returns_and_people_say_whose_the_work_is() {
     world.says(&["handback", "ada"]).refused("the part of ada belongs to ada");
     world.says(&["substitute", &code, "bob"]).taken();
     world.until_journal("ada", "verified");
+    world.says(&["handback", "ada"]).refused("it is not seen healthy");
     world.revive("ada");
     world.until_journal("ada", "recovered");
     world.until_told("[original_returned] ada is back, and bob has its work");

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::room::{KIM, LEE, MALLORY, OPS, Room};
 use crate::bot_api::{Fault, Message, When};
+use crate::door;
 
 /// A room in which kim leads the mission `forge`, and lee only reads it.
 fn forge() -> Room {
@@ -84,6 +85,26 @@ fn a_lead_posts_a_handoff_from_the_chat_and_its_recipient_accepts() {
     // A second tap that was on its way posts nothing more.
     room.hears(KIM, &format!("/post {id}"), "It was posted before");
     room.hears(KIM, &format!("/accept {id}"), &format!("refused: handoff {id} is for bob, not for kim."));
+}
+
+#[test]
+fn what_a_person_posts_from_the_chat_an_agent_accepts_at_the_door() {
+    let room = forge().but(|world, _| world.gate["agents"] = json!({"listen": "127.0.0.1:0"})).start();
+    room.world.until("the door is open", door::door);
+    let bob = door::agent(&room.world, "bob");
+    room.makes_forge();
+    let card = room.asks(KIM, "/handoff forge bob last please go on");
+    assert_eq!(bob.get("/v1/handoffs").taken()["handoffs"], json!([]), "it was not posted yet");
+    room.kim_taps(&card, "Post");
+    let id = id_of(&room.until_card_says(&card, "OFFERED to bob"));
+    let offer = bob.get("/v1/handoffs").taken()["handoffs"][0].clone();
+    assert_eq!((&offer["handoff_id"], &offer["part"], &offer["sender"]), (&json!(id), &json!("kim"), &json!("kim")));
+    let packet = bob.get(&format!("/v1/missions/forge/handoffs/{id}/packet")).taken().clone();
+    assert_eq!((&packet["handoff_note"], &packet["recipient"]), (&json!("please go on"), &json!("bob")));
+    let accepted = bob.post(&format!("/v1/missions/forge/handoffs/{id}/accept"), json!({}));
+    assert_eq!(accepted.taken()["state"], "accepted");
+    room.until_card_says(&card, "ACCEPTED by bob");
+    room.hears(KIM, &format!("/accept {id}"), "is for bob, not for kim");
 }
 
 #[test]

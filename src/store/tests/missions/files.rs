@@ -131,6 +131,22 @@ async fn an_export_is_for_those_who_may_read() {
 }
 
 #[tokio::test]
+async fn a_state_may_be_kept_by_many_at_once() {
+    let place = Place::new();
+    let store = forge(&place).await;
+    let content = vec![b'x'; 1_000_000];
+    std::thread::scope(|scope| {
+        let keepers: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| missions::keep_state(store.path(), &content).map(drop))).collect();
+        for keeper in keepers {
+            keeper.join().unwrap().unwrap();
+        }
+    });
+    let kept = missions::read_state(store.path(), &limit::StateFile::of(&content)).unwrap();
+    assert_eq!(kept, Some(content));
+}
+
+#[tokio::test]
 async fn a_large_state_is_a_file_that_an_event_refers_to() {
     let place = Place::new();
     let store = forge(&place).await;
