@@ -3,6 +3,7 @@ use super::exit::Exit;
 use super::place::Place;
 use super::read::read;
 use crate::pool::AgentName;
+use crate::web::missions::BusReader;
 use crate::web::reads;
 
 /// Show what was decided, refused, sent and done: of one agent, or of all
@@ -41,6 +42,8 @@ pub fn run(world: &World, args: &HistoryArgs) -> anyhow::Result<Exit> {
     }
     read(world, &args.place, &address, args.json, async |store| {
         let agent = args.agent.clone();
-        reads::history(&store.reader, agent, args.before, args.limit, &store.setting, store.now).await.map(Some)
+        reads::history(&store.reader, agent, args.before, args.limit, |_| BusReader::Owner, &store.setting, store.now)
+            .await
+            .map(Some)
     })
 }

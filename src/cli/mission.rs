@@ -177,6 +177,16 @@ enum Verb {
         #[command(flatten)]
         common: Common,
     },
+    /// Show what was refused there lately; that takes `audit`
+    Refusals {
+        /// In which mission
+        mission: MissionName,
+        /// So many
+        #[arg(default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=500))]
+        count: u32,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Read the whole stream, and tell whether anything was changed, removed or moved
     ///
     /// Leaves with 1 if something was, and names the first event that is wrong.
@@ -228,6 +238,7 @@ impl Verb {
             | Self::Decline { common, .. }
             | Self::Resume { common, .. }
             | Self::Log { common, .. }
+            | Self::Refusals { common, .. }
             | Self::Verify { common, .. }
             | Self::Export { common, .. }
             | Self::Import { common, .. } => common,
@@ -266,6 +277,7 @@ pub fn run(world: &World, args: &MissionArgs) -> anyhow::Result<Exit> {
         Verb::Show { mission, common } => look::show(world, common, mission),
         Verb::Log { mission, events, before, common } => look::log(world, common, mission, (*before, *events)),
         Verb::Resume { handoff, common } => look::resume(world, common, handoff),
+        Verb::Refusals { mission, count, common } => look::refusals(world, common, mission, *count),
         Verb::Verify { mission, common } => look::verify(world, common, mission),
         Verb::Export { mission, to, common } => files::export(world, common, mission, to),
         Verb::Import { from, common } => files::import(world, common, from),

@@ -1,5 +1,5 @@
-//! The file of the mission bus: roles and isolation profiles. The bus itself comes later; until
-//! then the file is kept as it stands, and only its shape is looked at.
+//! The file of the mission bus: roles and isolation profiles. It is kept as it stands, and only its shape is
+//! looked at here; what it means is read where a mission is made.
 
 use serde_json::{Value, json};
 

@@ -43,6 +43,7 @@ pub(super) fn router<D: Desk>() -> Router<Arc<Shared<D>>> {
         .route("/v1/missions", get(list::<D>).post(import::<D>))
         .route("/v1/missions/{mission}", get(show::<D>))
         .route("/v1/missions/{mission}/log", get(log::<D>))
+        .route("/v1/missions/{mission}/refusals", get(refusals::<D>))
         .route("/v1/missions/{mission}/verify", get(verify::<D>))
         .route("/v1/packets", get(packet::<D>))
 }
@@ -82,6 +83,23 @@ async fn log<D: Desk>(
         missions::log(&mut db, &mission, &reader, page, Telling { setting: &setting, now }).await
     };
     seen(desk, read.await, "log").await
+}
+
+async fn refusals<D: Desk>(
+    State(at): At<D>,
+    Extension(peer): Extension<Peer>,
+    Path(mission): Path<MissionName>,
+    query: Result<Query<LogQuery>, QueryRejection>,
+) -> Answered {
+    let desk = reading(&at, peer)?;
+    let Query(query) = query.map_err(|error| problem(StatusCode::BAD_REQUEST, "wrong_form", error.body_text()))?;
+    let limit = query.limit.unwrap_or(LOG).clamp(1, LOG_MAX) as usize;
+    let (setting, now, reader) = (desk.setting(), desk.now(), desk.bus_reader(peer.uid, &mission));
+    let read = async {
+        let mut db = desk.reader().read().await?;
+        missions::refusals(&mut db, &mission, &reader, limit, Telling { setting: &setting, now }).await
+    };
+    seen(desk, read.await, "audit").await
 }
 
 async fn verify<D: Desk>(

@@ -176,6 +176,57 @@ pub async fn log(
     Ok(Ok(Shown::new(text, &json!({ "mission": name, "events": events, "before": earlier }))))
 }
 
+/// What was refused there lately, the newest last; that takes `audit`.
+///
+/// # Errors
+/// As of the store.
+pub async fn refusals(
+    db: &mut impl Reads,
+    name: &MissionName,
+    reader: &BusReader,
+    count: usize,
+    telling: Telling<'_>,
+) -> Result<Seen, StoreError> {
+    if let Err(not) = allowed(db, name, reader, Capability::Audit, telling).await? {
+        return Ok(Err(not));
+    }
+    let mut rows = missions::all_refusals(db, name, count).await?;
+    rows.reverse();
+    let mut lines = Vec::with_capacity(rows.len());
+    let mut refusals = Vec::with_capacity(rows.len());
+    for row in rows {
+        let body: Value = serde_json::from_str(&row.body).unwrap_or_default();
+        let Telling { setting, now } = telling;
+        lines.push(wording::journal_line(&row.kind, row.agent.as_ref(), &body, row.at, setting, now));
+        refusals.push(json!({ "seq": row.seq, "at": row.at, "refused": body }));
+    }
+    if lines.is_empty() {
+        lines.push(wording::no_refusals(name));
+    }
+    Ok(Ok(Shown::new(lines.join("\n"), &json!({ "mission": name, "refusals": refusals }))))
+}
+
+/// Whether an entry of the journal on a mission may be shown: refusals take `audit` there, everything else `read`.
+///
+/// # Errors
+/// As of the store.
+pub async fn may_see(
+    db: &mut impl Reads,
+    mission: &MissionName,
+    reader: &BusReader,
+    kind: &str,
+) -> Result<bool, StoreError> {
+    let (who, given) = match reader {
+        BusReader::Owner => return Ok(true),
+        BusReader::Nobody { .. } => return Ok(false),
+        BusReader::Participant { name, role } => (name, *role),
+    };
+    let capability = if kind == "mission.refused" { Capability::Audit } else { Capability::Read };
+    let roles = missions::roles(db, mission).await?;
+    let role = roles.iter().find(|(name, _)| name == who).map(|(_, role)| *role).or(given);
+    Ok(missions::permissions(db, mission).await?.require(who.as_str(), role, capability).is_ok())
+}
+
 /// The packet to go on with.
 ///
 /// # Errors
@@ -370,6 +421,17 @@ async fn readable(
     reader: &BusReader,
     telling: Telling<'_>,
 ) -> Result<Seen<MissionRow>, StoreError> {
+    allowed(db, name, reader, Capability::Read, telling).await
+}
+
+/// The mission, if the reader has the capability there.
+async fn allowed(
+    db: &mut impl Reads,
+    name: &MissionName,
+    reader: &BusReader,
+    capability: Capability,
+    telling: Telling<'_>,
+) -> Result<Seen<MissionRow>, StoreError> {
     let Some(row) = missions::mission(db, name).await? else {
         let refused = MissionError::UnknownMission(name.to_string());
         return Ok(Err(refusal(db, name, reader, refused, telling).await?));
@@ -381,7 +443,7 @@ async fn readable(
     };
     let roles = missions::roles(db, name).await?;
     let role = roles.iter().find(|(name, _)| name == who).map(|(_, role)| *role).or(given);
-    match missions::permissions(db, name).await?.require(who.as_str(), role, Capability::Read) {
+    match missions::permissions(db, name).await?.require(who.as_str(), role, capability) {
         Ok(()) => Ok(Ok(row)),
         Err(refused) => Ok(Err(refusal(db, name, reader, refused, telling).await?)),
     }

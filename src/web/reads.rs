@@ -8,10 +8,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::desk::{Live, Shown};
+use super::missions::{self, BusReader};
 use crate::approval::{Answer, AnswerKind, ApprovalKey, Code, Drill, InputId, PersonId, Request, Speaker};
 use crate::channel::nostr;
 use crate::incident::{Execution, Incident};
-use crate::pool::{AgentName, Timestamp};
+use crate::pool::{AgentName, MissionName, Timestamp};
 use crate::store::agents::{self, Health};
 use crate::store::journal::{self, Filter, Head, Verified};
 use crate::store::{Read, Reader, StoreError, door, drills, executions, inbox, incidents, messages, requests};
@@ -22,6 +23,9 @@ const INPUTS_MAX: u32 = 1000;
 
 /// Entries of the journal on a card.
 const LATELY: u32 = 5;
+
+/// How the kinds of entries begin that are about a mission.
+const ON_MISSIONS: &str = "mission.";
 
 /// One request with all that belongs to it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -168,7 +172,9 @@ pub async fn request(
     let request: Request = body("requests", &row.id, &row.body)?;
     let filter = Filter { agent: Some(request.agent.clone()), since: Some(incident.opened_at), ..Filter::default() };
     let entries = entries(&mut db, None, LATELY, &filter).await?;
-    let recent: Vec<String> = entries.iter().rev().map(|entry| entry.line(setting, now)).collect();
+    // Who is asked about a death need not take part in the mission.
+    let recent = entries.iter().rev().filter(|entry| !entry.kind.starts_with(ON_MISSIONS));
+    let recent: Vec<String> = recent.map(|entry| entry.line(setting, now)).collect();
     let known = CardFacts { execution: executions.last(), approval_ttl, recent: &recent };
     let card = wording::card(&incident, &request, &known, setting, now);
     let answers = card.answers.iter().map(|answer| answer.command(request.code)).collect();
@@ -255,7 +261,8 @@ pub async fn status(
 }
 
 /// A page of the journal, the newest entry first: of one agent or all, before the entry `before` or
-/// from the end.
+/// from the end. What happened in a mission is left out where `who` may not see it there; a page may be
+/// shorter by that.
 ///
 /// # Errors
 /// As of the store.
@@ -264,14 +271,26 @@ pub async fn history(
     agent: Option<AgentName>,
     before: Option<i64>,
     limit: u32,
+    who: impl Fn(&MissionName) -> BusReader,
     setting: &Setting,
     now: Timestamp,
 ) -> Result<Shown, StoreError> {
     let mut db = reader.read().await?;
     let filter = Filter { agent, ..Filter::default() };
-    let entries = entries(&mut db, before, limit, &filter).await?;
+    let all = entries(&mut db, before, limit, &filter).await?;
     // A full page may have been the last one; then the next is empty, which says so.
-    let next = entries.last().filter(|_| entries.len() == limit as usize).map(|entry| entry.seq);
+    let next = all.last().filter(|_| all.len() == limit as usize).map(|entry| entry.seq);
+    let mut entries = Vec::with_capacity(all.len());
+    for entry in all {
+        let mission = entry.kind.starts_with(ON_MISSIONS).then(|| entry.body["mission"].as_str()).flatten();
+        let shown = match mission.and_then(|mission| MissionName::new(mission).ok()) {
+            Some(mission) => missions::may_see(&mut db, &mission, &who(&mission), &entry.kind).await?,
+            None => true,
+        };
+        if shown {
+            entries.push(entry);
+        }
+    }
     // The newest at the end, where a terminal shows it.
     let mut lines: Vec<String> = entries.iter().rev().map(|entry| entry.line(setting, now)).collect();
     if lines.is_empty() {

@@ -17,7 +17,7 @@ use super::desk::{Desk, Shown, Submitted};
 use super::reads;
 use super::server::{Limits, Peer};
 use crate::approval::{Answer, Channel, Code, InputId, Said, Speaker};
-use crate::pool::{AgentName, Timestamp};
+use crate::pool::{AgentName, MissionName, Timestamp};
 use crate::store::{StoreError, inbox};
 use crate::wording;
 
@@ -256,7 +256,9 @@ async fn history<D: Desk>(
     let desk = reading(&at, peer)?;
     let Query(query) = query.map_err(|error| problem(StatusCode::BAD_REQUEST, "wrong_form", error.body_text()))?;
     let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-    shown(reads::history(desk.reader(), query.agent, query.before, limit, &desk.setting(), desk.now()).await.map(Some))
+    let who = |mission: &MissionName| desk.bus_reader(peer.uid, mission);
+    let (setting, now) = (desk.setting(), desk.now());
+    shown(reads::history(desk.reader(), query.agent, query.before, limit, who, &setting, now).await.map(Some))
 }
 
 async fn explain<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>, Path(agent): Path<String>) -> Answered {

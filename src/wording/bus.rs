@@ -79,6 +79,11 @@ pub fn may_not_create(person: &PersonId, mission: &MissionName, may: &[PersonId]
     )
 }
 
+/// Nothing was refused in a mission.
+pub fn no_refusals(mission: &MissionName) -> String {
+    format!("{mission}: nothing was refused lately.")
+}
+
 /// A person may make no mission at all.
 pub fn may_make_none(person: &PersonId) -> String {
     format!(

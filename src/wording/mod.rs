@@ -40,7 +40,7 @@ pub use alarm::Alarm;
 pub use answer::{Reply, answer_to, misunderstood, refusal, stranger};
 pub use bus::{
     NotPosted, bad_document, broken, imported, log_text, may_make_none, may_not_create, misunderstood_of_the_bus,
-    no_name, not_posted, packet_left_out, packet_text, preview_hint, state_left_out, verified,
+    no_name, no_refusals, not_posted, packet_left_out, packet_text, preview_hint, state_left_out, verified,
 };
 pub use card::{AnswerOption, Card, CardFacts, answers, card};
 pub use chat::{anonymous, forwarded, help, nothing_planned, page_line, unknown_button, via_bot, whoami};

@@ -60,6 +60,19 @@ pub(super) fn log(
     print(fetched?, common)
 }
 
+/// Shows what was refused lately.
+///
+/// # Errors
+/// As of [`list`].
+pub(super) fn refusals(world: &World, common: &Common, mission: &MissionName, count: u32) -> anyhow::Result<Exit> {
+    let address = format!("/v1/missions/{mission}/refusals?limit={count}");
+    let fetched = fetch_or(world, &common.place, &address, async |store| {
+        let mut db = store.reader.read().await?;
+        alone(missions::refusals(&mut db, mission, &BusReader::Owner, count as usize, telling(store)).await)
+    });
+    print(fetched?, common)
+}
+
 /// Prints a packet, which is JSON for people as well.
 ///
 /// # Errors

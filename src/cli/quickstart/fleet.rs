@@ -148,8 +148,9 @@ impl Fleet {
 
     fn write_files(&self, uid: u32) -> anyhow::Result<()> {
         fs::create_dir(self.dir.join("agents"))?;
-        // All ports are taken at the same time, so that no two agents get the same.
+        // All ports are taken at the same time, so that no two agents get the same, and the relay another one.
         let listeners = AGENTS.map(|_| TcpListener::bind(("127.0.0.1", 0)));
+        let relay = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let mut registry = String::from("fleet:\n");
         for ((name, mission, _), listener) in AGENTS.into_iter().zip(listeners) {
             let port = listener?.local_addr()?.port();
@@ -164,10 +165,9 @@ impl Fleet {
         fs::write(self.dir.join("mission_bus_profiles.json"), crate::config::DEFAULT_PROFILES)?;
         let quoted = |path: &Path| serde_json::Value::from(path.to_string_lossy().into_owned()).to_string();
         let dir = fs::canonicalize(&self.dir)?;
-        // The gateway's key and one approver's, and a free port for the relay between them.
+        // The gateway's key and one approver's; the relay is between them.
         let gateway = keys::generate(&dir.join("gateway.key"))?;
         let approver = keys::generate(&dir.join("approver.key"))?;
-        let relay = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         fs::write(self.dir.join("gateway.npub"), npub(&gateway.hex()))?;
         let gate = GATE
             .replace("$RELAY", &format!("127.0.0.1:{relay}"))

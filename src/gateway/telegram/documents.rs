@@ -220,7 +220,7 @@ async fn fetch(gateway: &Arc<Gateway>, api: &Api, file_id: &str) -> Result<Fetch
         ) => return Ok(Fetched::NotNow { after: None, why: fault.to_string() }),
         Err(fault) => return Ok(Fetched::Unusable(fault.to_string())),
     };
-    Ok(match mission::small_document(gateway, content.into()).await? {
+    Ok(match mission::small_document(gateway, content).await? {
         Ok(document) => Fetched::Here(document),
         Err(error) => Fetched::Unusable(format!("it is no JSON ({error})")),
     })

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use crate::approval::{Question, Speaker};
 use crate::channel::telegram::{Target, Update};
 use crate::gateway::{Gateway, GatewayDesk};
+use crate::pool::MissionName;
 use crate::store::inbox::Input;
 use crate::store::{self, StoreError};
+use crate::web::missions::BusReader;
 use crate::web::{Desk as _, reads};
 use crate::wording;
 
@@ -46,7 +48,11 @@ pub(in crate::gateway) async fn look_up(
     let said = match question {
         Question::Pending => reads::pending(reader, &setting, now).await?.text,
         Question::Status => reads::status(reader, Some(desk.live()), &setting, now).await?.text,
-        Question::History { agent } => reads::history(reader, agent, None, HISTORY, &setting, now).await?.text,
+        Question::History { agent } => {
+            // The chat reads along, whatever its members may read in a mission: `log` looks at that.
+            let nobody = |_: &MissionName| BusReader::Nobody { text: String::new() };
+            reads::history(reader, agent, None, HISTORY, nobody, &setting, now).await?.text
+        }
         Question::Explain { agent } => match desk.explain(&agent).await? {
             Some(shown) => shown.text,
             None => format!("There is no agent called {agent}."),

@@ -33,7 +33,7 @@ pub use read::{
     MissionSummary, PartRow, admit, by_id, events, find_handoff, handoff, last_checkpoint, list, mission, offers_to,
     open_offers, packet, packet_of, page, page_after, participants, parts, permissions, resume_packet, roles,
 };
-pub use refusal::{note_refusal, refusals};
+pub use refusal::{all_refusals, note_refusal, refusals};
 pub use state_file::{STATE_BYTES, copy_states, keep_state, read_state};
 pub use verify::verify;
 

@@ -48,6 +48,15 @@ pub async fn refusals(
     if let Err(refused) = standing.and_then(|standing| standing.require(Capability::Audit)) {
         return Ok(Err(refused));
     }
+    all_refusals(db, mission, limit).await.map(Ok)
+}
+
+/// The same for whoever was found to be allowed to audit, such as the owner of the store.
+pub async fn all_refusals(
+    db: &mut impl Reads,
+    mission: &MissionName,
+    limit: usize,
+) -> Result<Vec<JournalRow>, StoreError> {
     let filter = Filter { kind: Some(KIND.into()), ..Filter::default() };
     let (mut found, mut before) = (Vec::new(), None);
     for _ in 0..PAGES {
@@ -64,5 +73,5 @@ pub async fn refusals(
         }
     }
     found.truncate(limit);
-    Ok(Ok(found))
+    Ok(found)
 }

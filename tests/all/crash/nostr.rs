@@ -55,7 +55,7 @@ fn play(point: &str) -> usize {
         }
         if !answered && let Some(packet) = room.kim.all().iter().find(|one| one.tag("agent") == Some("ada")) {
             answered = true;
-            if point.len() % 2 == 0 {
+            if point.len().is_multiple_of(2) {
                 room.kim.replies(packet, "approve");
             } else {
                 room.kim.publishes(&room.kim.wraps(&room.kim.decides(packet, "approve", "")));

@@ -98,3 +98,25 @@ fn somebody_who_cannot_be_reached_is_told_of() {
     // A list names a loopback address: it is not followed there, but this relay is one of ours.
     room.lee.packet_about("ada");
 }
+
+#[test]
+fn a_list_that_leads_nowhere_does_not_cut_somebody_off() {
+    let room = Room::with_agents(&["ada"]);
+    // Loopback that the configuration does not name, and a private network.
+    let lists: &[&[&str]] = &[&["relay", "ws://127.0.0.1:9"], &["relay", "ws://10.1.2.3"], &["relay", "ws://[::1]:9"]];
+    room.lee.says(10_050, lists, "");
+    let room = room.start();
+    room.world.silence("ada");
+    room.lee.packet_about("ada");
+}
+
+#[test]
+fn whoever_was_revoked_learns_nothing_more_in_private() {
+    let room = Room::with_agents(&["ada"]).start();
+    room.world.says(&["revoke", "lee"]).taken();
+    room.world.silence("ada");
+    let packet = room.kim.packet_about("ada");
+    room.kim.replies(&packet, "approve");
+    room.world.until_journal("ada", "verified");
+    assert!(room.lee.all().iter().all(|one| one.tag("agent").is_none()), "{:?}", room.lee.all());
+}

@@ -27,6 +27,8 @@ pub struct Manners {
     pub cap: Option<usize>,
     /// It gives them in no order.
     pub unsorted: bool,
+    /// Of one second, it gives those first that it got last.
+    pub latest_first: bool,
     /// It does not look at `since`.
     pub no_since: bool,
 }
@@ -159,6 +161,9 @@ fn heard(inner: &Mutex<Inner>, number: u64, message: &Value) {
             let filter = message[2].clone();
             let mut found: Vec<Value> =
                 inner.events.iter().filter(|one| fits(one, &filter, &inner.manners)).cloned().collect();
+            if inner.manners.latest_first {
+                found.reverse();
+            }
             found.sort_by_key(|one| std::cmp::Reverse(one["created_at"].as_u64().unwrap_or(0)));
             found.truncate(inner.manners.cap.unwrap_or(usize::MAX));
             if inner.manners.unsorted {

@@ -181,3 +181,29 @@ fn what_is_no_message_harms_nothing() {
     room.kim.replies(&packet, "approve");
     room.world.until_journal("ada", "verified");
 }
+
+#[test]
+fn strangers_in_the_open_crowd_nobody_out() {
+    let (mut room, rogue) = only(Manners::default());
+    room = room.start();
+    room.world.silence("ada");
+    let packet = room.kim.packet_about("ada");
+    room.world.until("the relay was read", |world| world.offset(&format!("nostr.read:{}", rogue.url)));
+    room.world.stop();
+    let decision = room.kim.decides(&packet, "deny", "");
+    rogue.has(value(&decision), false);
+    let gate = room.kim.gate.to_hex();
+    for number in 0..40 {
+        // Its author is nobody, and its second is the very one of the answer.
+        let note = nostr_sdk::EventBuilder::text_note(format!("hay {number}"))
+            .tags([nostr_sdk::Tag::parse(["p", &gate]).unwrap()])
+            .custom_created_at(decision.created_at)
+            .sign_with_keys(&room.mallory.keys)
+            .unwrap();
+        rogue.has(value(&note), false);
+    }
+    // It gives those first that it got last.
+    rogue.behave(Manners { cap: Some(5), latest_first: true, ..Manners::default() });
+    room.world.start_daemon();
+    room.world.until_journal("ada", "denied");
+}

@@ -94,6 +94,13 @@ fn people_act_under_their_names_and_roles() {
         .user_says(LEE, &["mission", "show", "secret"])
         .ended_with(3, "it takes the role lead or write or read or audit");
     assert_eq!(world.journaled("lee", "mission.refused").len(), 3);
+    // What was refused is for those who may audit.
+    world.says(&["mission", "refusals", "forge"]).mentions("rae lacks 'publish' permission");
+    world.user_says(LEE, &["mission", "refusals", "forge"]).ended_with(3, "rae lacks 'audit' permission");
+    let history = world.user_says(LEE, &["history", "--limit", "100"]);
+    assert!(!history.out.contains("'secret'") && !history.out.contains("refused in the mission"), "{history:?}");
+    assert!(history.out.contains("rae takes part in the mission 'forge'"), "{history:?}");
+    assert!(world.says(&["history", "--limit", "100"]).out.contains("refused in the mission 'secret'"));
     // Handed to somebody who is a person: they accept, and go on.
     world.says(&["mission", "join", "forge", "rae", "write"]).taken();
     let id = made(&world, &["handoff", "forge", "rae", "--yes"], "/id");

@@ -104,7 +104,7 @@ fn what_a_person_posts_from_the_chat_an_agent_accepts_at_the_door() {
     let accepted = bob.post(&format!("/v1/missions/forge/handoffs/{id}/accept"), json!({}));
     assert_eq!(accepted.taken()["state"], "accepted");
     room.until_card_says(&card, "ACCEPTED by bob");
-    room.hears(KIM, &format!("/accept {id}"), "is for bob, not for kim");
+    room.hears(KIM, &format!("/accept {id}"), "is accepted; ask for a new one");
 }
 
 #[test]

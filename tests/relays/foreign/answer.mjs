@@ -14,8 +14,9 @@ const now = () => Math.floor(Date.now() / 1000);
 const tag = (event, name) => event.tags.find(([first]) => first === name)?.[1];
 
 // The request, out of all that the gateway has sent.
+let asking;
 const request = await new Promise((resolve, reject) => {
-  setTimeout(() => reject(new Error(`no request ${code}`)), 10_000);
+  setTimeout(() => reject(new Error(`no request ${code}`)), 15_000);
   const look = (event) => {
     let said = event;
     if (event.kind === 1059) {
@@ -27,9 +28,13 @@ const request = await new Promise((resolve, reject) => {
     }
     if (said.pubkey === gateway && tag(said, 'code') === code) resolve(said);
   };
-  relay.subscribe([{ kinds: [1059], '#p': [me] }, { kinds: [1], authors: [gateway] }], { onevent: look });
+  // Asked again: this relay answers the same question from its memory for a second, also if it was empty then.
+  const ask = () => relay.subscribe([{ kinds: [1059], '#p': [me] }, { kinds: [1], authors: [gateway] }], { onevent: look });
+  ask();
+  asking = setInterval(ask, 1_500);
 });
 
+clearInterval(asking);
 const key = tag(request, 'approval');
 const decision = (verb) =>
   finalizeEvent(

@@ -67,6 +67,7 @@ fn anything_missing_doubled_or_unknown_refuses_the_whole() {
         ("no name", &[e, p, key, other, &["substitute", "a b"]], Substitute),
         ("two substitutes", &[e, p, key, other, timmy, timmy], Doubled("substitute")),
         ("a substitute too many", &[e, p, key, yes, timmy], Substitute),
+        ("two summaries", &[e, p, key, yes, &["alt", "x"], &["alt", "y"]], Doubled("alt")),
         ("one that expires", &[e, p, key, yes, &["expiration", "1"]], Expires),
     ] {
         assert_eq!(read(tags, ""), Err(expected), "{name}");
