@@ -31,6 +31,7 @@ mod heartbeat;
 mod ids;
 mod in_force;
 pub mod inbox;
+mod intake;
 mod jump;
 mod ledger;
 mod marking;

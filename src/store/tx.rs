@@ -63,7 +63,7 @@ pub trait Reads: Send + sealed::Sealed {
 
 impl Reads for Tx {
     async fn ask(&mut self, statement: Sql) -> Result<Vec<Row>, StoreError> {
-        Ok(self.make(statement)?.rows)
+        Ok(self.change(statement)?.rows)
     }
 }
 
@@ -173,12 +173,13 @@ impl Tx {
 
     /// Runs a statement; tells how many rows it touched.
     pub(crate) async fn execute(&mut self, statement: Sql) -> Result<u64, StoreError> {
-        Ok(self.make(statement)?.touched)
+        Ok(self.change(statement)?.touched)
     }
 
     /// Runs a statement of which only matters that it goes through.
     pub(crate) async fn run(&mut self, statement: Sql) -> Result<(), StoreError> {
-        self.make(statement).map(drop)
+        self.change(statement)?;
+        Ok(())
     }
 
     /// Runs an INSERT of one row that a unique index may refuse.
@@ -208,14 +209,10 @@ impl Tx {
         expected: &str,
         statement: Sql,
     ) -> Result<(), StoreError> {
-        match self.make(statement)?.touched {
+        match self.change(statement)?.touched {
             1 => Ok(()),
             _ => Err(self.conflict(table, row, expected)?),
         }
-    }
-
-    fn make(&mut self, statement: Sql) -> Result<Ran, StoreError> {
-        Ok(self.change(statement)?)
     }
 
     fn change(&mut self, statement: Sql) -> rusqlite::Result<Ran> {
@@ -235,7 +232,7 @@ impl Tx {
             "executions" => sql("SELECT state FROM executions WHERE id = $1"),
             _ => sql("SELECT state FROM messages WHERE id = $1"),
         };
-        let rows = self.make(state.bind(row.to_owned()))?.rows;
+        let rows = self.change(state.bind(row.to_owned()))?.rows;
         let found: Option<String> = rows.first().map(|row| row.nth(0)).transpose()?;
         Ok(StoreError::Conflict {
             table,

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::desk::{Desk, NoSlot, Shown};
 use super::missions::{self, BusReader, NotShown, Seen, Telling};
-use super::routes::{Answered, At, Shared, failed, problem, reading};
+use super::routes::{Answered, At, Shared, asked, failed, problem, reading};
 use super::server::Peer;
 use crate::mission::{HandoffRef, MissionError};
 use crate::pool::MissionName;
@@ -75,7 +75,7 @@ async fn log<D: Desk>(
     query: Result<Query<LogQuery>, QueryRejection>,
 ) -> Answered {
     let desk = reading(&at, peer)?;
-    let Query(query) = query.map_err(|error| problem(StatusCode::BAD_REQUEST, "wrong_form", error.body_text()))?;
+    let query = asked(query)?;
     let page = (query.before, query.limit.unwrap_or(LOG).clamp(1, LOG_MAX));
     let (setting, now, reader) = (desk.setting(), desk.now(), desk.bus_reader(peer.uid, &mission));
     let read = async {
@@ -92,7 +92,7 @@ async fn refusals<D: Desk>(
     query: Result<Query<LogQuery>, QueryRejection>,
 ) -> Answered {
     let desk = reading(&at, peer)?;
-    let Query(query) = query.map_err(|error| problem(StatusCode::BAD_REQUEST, "wrong_form", error.body_text()))?;
+    let query = asked(query)?;
     let limit = query.limit.unwrap_or(LOG).clamp(1, LOG_MAX) as usize;
     let (setting, now, reader) = (desk.setting(), desk.now(), desk.bus_reader(peer.uid, &mission));
     let read = async {
@@ -122,7 +122,7 @@ async fn packet<D: Desk>(
     query: Result<Query<PacketQuery>, QueryRejection>,
 ) -> Answered {
     let desk = reading(&at, peer)?;
-    let Query(query) = query.map_err(|error| problem(StatusCode::BAD_REQUEST, "wrong_form", error.body_text()))?;
+    let query = asked(query)?;
     let (setting, now) = (desk.setting(), desk.now());
     let telling = Telling { setting: &setting, now };
     let meant = HandoffRef { mission: query.mission, id: query.handoff };

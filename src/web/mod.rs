@@ -11,6 +11,7 @@
 pub mod agents;
 mod bus;
 mod client;
+mod converse;
 mod desk;
 mod error;
 pub mod missions;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -251,10 +252,10 @@ async fn status<D: Desk>(State(at): At<D>, Extension(peer): Extension<Peer>) -> 
 async fn history<D: Desk>(
     State(at): At<D>,
     Extension(peer): Extension<Peer>,
-    query: Result<Query<HistoryQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Answered {
     let desk = reading(&at, peer)?;
-    let Query(query) = query.map_err(|error| problem(StatusCode::BAD_REQUEST, "wrong_form", error.body_text()))?;
+    let query = asked(query)?;
     let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
     let who = |mission: &MissionName| desk.bus_reader(peer.uid, mission);
     let (setting, now) = (desk.setting(), desk.now());
@@ -318,6 +319,11 @@ fn told(id: InputId, answer: Option<Answer>) -> Response {
 pub(super) fn failed(error: &StoreError) -> Fault {
     tracing::error!(error = %Chain(error), "a local request failed at the store");
     problem(StatusCode::SERVICE_UNAVAILABLE, "store", format!("the store did not answer: {}", Chain(error)))
+}
+
+/// What was asked behind the `?`.
+pub(super) fn asked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Fault> {
+    query.map(|Query(asked)| asked).map_err(|error| problem(StatusCode::BAD_REQUEST, "wrong_form", error.body_text()))
 }
 
 pub(super) fn problem(status: StatusCode, error: &'static str, text: impl Into<String>) -> Fault {

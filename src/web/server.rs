@@ -9,12 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Extension, Router};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use super::converse::{self, Cut};
 use super::desk::Desk;
 use super::routes;
 use super::socket::Socket;
@@ -109,17 +108,11 @@ async fn next(socket: &Socket, places: &Places) -> std::io::Result<(UnixStream, 
 }
 
 async fn converse(stream: UnixStream, peer: Peer, router: Router, limits: &Limits) {
-    let service = TowerToHyperService::new(router.layer(Extension(peer)));
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.arrive_within)
-        .keep_alive(false)
-        .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(limits.connection, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(uid = peer.uid, %error, "a local connection ended early"),
-        Err(_) => tracing::warn!(uid = peer.uid, "a local connection took too long and was closed"),
+    let router = router.layer(Extension(peer));
+    match converse::converse(stream, router, limits.arrive_within, limits.connection).await {
+        Ok(()) => {}
+        Err(Cut::Early(error)) => tracing::debug!(uid = peer.uid, %error, "a local connection ended early"),
+        Err(Cut::TooLong) => tracing::warn!(uid = peer.uid, "a local connection took too long and was closed"),
     }
 }
 

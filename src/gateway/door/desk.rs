@@ -284,13 +284,7 @@ async fn carry_out(tx: &mut Tx, entry: &Entry, ask: Ask) -> Result<missions::Dec
         What::Publish { topic, payload } => Act::Publish { mission, topic, payload },
         What::Checkpoint { summary, state, artifacts } => Act::Checkpoint { mission, summary, state, artifacts },
         What::Handoff { recipient, checkpoint, note } => {
-            let from = match checkpoint {
-                Some(id) => HandFrom::Id(id),
-                None => match missions::last_checkpoint(tx, &mission, Some(&agent)).await? {
-                    Some(own) => HandFrom::Id(own.id),
-                    None => HandFrom::Last,
-                },
-            };
+            let from = checkpoint.map_or(HandFrom::Last, HandFrom::Id);
             Act::Handoff { mission, recipient, from, note, part: None, id: None }
         }
         What::Accept { handoff } => Act::Accept { mission, handoff },

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gateway::intake::Intake;
 use crate::pool::Timestamp;
 
-/// How long expiry waits for what may still stand at a relay, at most.
-const CATCH_UP_MAX: Duration = Duration::from_secs(600);
 /// So many answers a minute somebody gets who is refused: more tell nobody anything new.
 const ANSWERS: u32 = 20;
 
@@ -51,19 +50,6 @@ pub struct RelayState {
     pub says: String,
     /// When.
     pub at: Timestamp,
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-enum Intake {
-    /// The channel is not on.
-    #[default]
-    Off,
-    /// Something may wait at the relays that we have not seen, since then.
-    Behind(Timestamp),
-    /// All that waited at one of them is here.
-    CaughtUp,
-    /// It needs somebody to mend it.
-    Stopped,
 }
 
 impl State {
@@ -137,18 +123,12 @@ impl State {
 
     /// Whether a vote may still be on its way, so that nothing expires yet.
     pub fn may_hold_votes(&self, now: Timestamp) -> bool {
-        match self.lock().intake {
-            Intake::Behind(since) => now.since(since) < CATCH_UP_MAX,
-            Intake::Off | Intake::CaughtUp | Intake::Stopped => false,
-        }
+        self.lock().intake.may_hold_votes(now)
     }
 
     /// The channel is stopped; tells whether that is new.
     pub(super) fn stop(&self) -> bool {
-        let mut inner = self.lock();
-        let new = inner.intake != Intake::Stopped;
-        inner.intake = Intake::Stopped;
-        new
+        self.lock().intake.stop()
     }
 
     /// Whether it is stopped until somebody mends it.

@@ -1,15 +1,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::channel::telegram::Target;
 use crate::config::gate::Chat;
+use crate::gateway::intake::Intake;
 use crate::pool::Timestamp;
-
-/// How long expiry waits for what may still stand in Telegram's queue, at most.
-const CATCH_UP_MAX: Duration = Duration::from_secs(600);
 
 /// Who our bot is. Kept on disk: what came in is read again after a crash, before Telegram was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,19 +26,6 @@ struct Inner {
     me: Option<Me>,
     moved: BTreeMap<i64, i64>,
     intake: Intake,
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-enum Intake {
-    /// The channel is not on.
-    #[default]
-    Off,
-    /// Something may wait at Telegram that we have not seen, since then.
-    Behind(Timestamp),
-    /// All that waited there is here.
-    CaughtUp,
-    /// It needs somebody to mend it.
-    Stopped,
 }
 
 impl State {
@@ -107,10 +91,7 @@ impl State {
 
     /// The channel is stopped; tells whether that is new.
     pub(super) fn stop(&self) -> bool {
-        let mut inner = self.lock();
-        let new = inner.intake != Intake::Stopped;
-        inner.intake = Intake::Stopped;
-        new
+        self.lock().intake.stop()
     }
 
     /// Whether it is stopped until somebody mends it.
@@ -120,10 +101,7 @@ impl State {
 
     /// Whether a vote may still be on its way, so that nothing expires yet.
     pub fn may_hold_votes(&self, now: Timestamp) -> bool {
-        match self.lock().intake {
-            Intake::Behind(since) => now.since(since) < CATCH_UP_MAX,
-            Intake::Off | Intake::CaughtUp | Intake::Stopped => false,
-        }
+        self.lock().intake.may_hold_votes(now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -133,6 +111,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -11,13 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::{Extension, Router};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use super::desk::AgentDesk;
 use super::routes::{self, Caller};
+use crate::web::converse::{self, Cut};
 
 /// How much the door takes on.
 #[derive(Clone, Debug)]
@@ -117,16 +116,10 @@ async fn converse(stream: TcpStream, peer: SocketAddr, caller: Caller, router: R
     let _ = stream.set_nodelay(true);
     // Its turn ends with the connection: the answer is written long after the routes have made it.
     let _turn = Arc::clone(&caller.turn);
-    let service = TowerToHyperService::new(router.layer(Extension(caller)));
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.arrive_within)
-        .keep_alive(false)
-        .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(limits.connection, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%peer, %error, "an agent's connection ended early"),
-        Err(_) => tracing::debug!(%peer, "an agent's connection took too long and was closed"),
+    let router = router.layer(Extension(caller));
+    match converse::converse(stream, router, limits.arrive_within, limits.connection).await {
+        Ok(()) => {}
+        Err(Cut::Early(error)) => tracing::debug!(%peer, %error, "an agent's connection ended early"),
+        Err(Cut::TooLong) => tracing::debug!(%peer, "an agent's connection took too long and was closed"),
     }
 }
