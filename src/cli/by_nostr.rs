@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::out;
 use super::place::Place;
 use super::say::refuse;
+use crate::approval::AnswerKind;
 use crate::channel::nostr::nostr_sdk::{PublicKey, RelayUrl, Timestamp as Seconds};
 use crate::channel::nostr::{Approver, Identity, NotDecided, Told, Verb};
 use crate::config::gate::Gate;
@@ -81,10 +82,18 @@ impl ByNostr {
         let now = Seconds::from(u64::try_from(world.ambient.now.as_secs()).unwrap_or(0));
         let outcome = super::block_on(approver.decide(&target, verb, reason, now, PATIENCE))?;
         match outcome {
-            Ok(Told::Answer(text)) if text.starts_with("refused:") => refuse(Exit::Refused, "refused", &text, json),
-            Ok(Told::Answer(text)) => {
+            Ok(Told::Answer { outcome: AnswerKind::Taken, text }) => {
                 out::print(&text, &serde_json::json!({ "published": true, "text": text }), json)?;
                 Ok(Exit::Done)
+            }
+            Ok(Told::Answer { outcome, text }) => {
+                let (exit, word) = match outcome {
+                    AnswerKind::NotFound => (Exit::NotFound, "no_such_request"),
+                    AnswerKind::SetAside => (Exit::SetAside, "set_aside"),
+                    // An event that is no decision was understood as far as it can be, and sent.
+                    AnswerKind::Taken | AnswerKind::Refused | AnswerKind::Misunderstood => (Exit::Refused, "refused"),
+                };
+                refuse(exit, word, &text, json)
             }
             Ok(Told::Nothing) => {
                 let text =

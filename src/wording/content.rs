@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::approval::{ApprovalKey, Code, Request};
+use crate::approval::{AnswerKind, ApprovalKey, Code, Request};
 use crate::pool::{AgentName, MissionName};
 
 /// What a message says. Kept on disk with the message: add optional fields, change none.
@@ -32,6 +32,9 @@ pub struct Content {
     /// It goes on without a sound: nobody has to do anything about it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub silent: bool,
+    /// What became of what it answers, for a program, where the channel can carry that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<AnswerKind>,
     /// What a program may read of it, where it is a request and the channel can carry that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packet: Option<Packet>,

@@ -6,11 +6,15 @@ use std::time::Duration;
 use nostr_sdk::nips::nip44;
 use nostr_sdk::{Event, JsonUtil as _, Keys, Kind, PublicKey, Tag, Timestamp as Seconds, UnsignedEvent};
 
+use crate::approval::AnswerKind;
 use crate::wording::Packet;
 
 /// So long after a request can have ended its packet is still there, so that a late answer finds what it
 /// answers: a day, and an hour for clocks.
 const AFTER: Duration = Duration::from_secs(25 * 3600);
+
+/// The tag of an answer that says what became of what it answers, in the words of [`AnswerKind`].
+pub const OUTCOME: &str = "outcome";
 
 /// To whom something is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub struct Draft<'a> {
     pub text: &'a str,
     /// What a program may read of it, if it is a request.
     pub packet: Option<&'a Packet>,
+    /// What became of what it answers, for a program, if it is an answer.
+    pub outcome: Option<AnswerKind>,
     /// Where it belongs.
     pub thread: Option<InThread>,
     /// When it was made, however late it is sent.
@@ -68,6 +74,10 @@ pub fn compose(us: PublicKey, draft: &Draft<'_>) -> UnsignedEvent {
             Kind::TextNote
         }
     };
+    let word = draft.outcome.and_then(|outcome| serde_json::to_value(outcome).ok());
+    if let Some(word) = word.as_ref().and_then(serde_json::Value::as_str) {
+        tag(&[OUTCOME, word]);
+    }
     if let Some(packet) = draft.packet {
         let ttl = Duration::from_millis(packet.ttl_ms);
         let until = draft.at.as_secs().saturating_add((ttl + AFTER).as_secs());

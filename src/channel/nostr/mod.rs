@@ -17,6 +17,7 @@ mod embedded;
 mod evidence;
 mod identity;
 pub mod lists;
+mod mailbox;
 mod message_keys;
 mod reaction;
 mod receipt;

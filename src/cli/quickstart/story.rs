@@ -7,7 +7,7 @@ use anyhow::{anyhow, bail};
 use serde_json::Value;
 
 use super::fleet::Fleet;
-use crate::approval::{Code, Target};
+use crate::approval::{AnswerKind, Code, Target};
 use crate::channel::Terminal;
 use crate::channel::nostr::nostr_sdk::Timestamp as Seconds;
 use crate::channel::nostr::{Approver, Identity, NotDecided, Told, Verb};
@@ -61,8 +61,8 @@ pub async fn tell(fleet: &Fleet, output: &Terminal) -> anyhow::Result<()> {
     })
     .await?;
     match told {
-        Told::Answer(text) if !text.starts_with("refused:") => {}
-        Told::Answer(text) => bail!("the approval was not taken: {text}"),
+        Told::Answer { outcome: AnswerKind::Taken, .. } => {}
+        Told::Answer { text, .. } => bail!("the approval was not taken: {text}"),
         Told::Nothing => bail!("the gateway has not answered"),
     }
     for (kind, what) in [

@@ -62,7 +62,8 @@ pub(in crate::gateway) async fn hear(
         // nobody says that we are here.
         if entry.in_force().people.who(&speaker).is_some() && entry.gateway().nostr.may_answer(&said.author, entry.now)
         {
-            let answer = answer(entry.id(), &said, &text, entry.now);
+            let refused = Answer::new(AnswerKind::Refused, text.as_str());
+            let answer = answer(entry.id(), &said, &refused, entry.now);
             store::messages::insert(tx, &[answer]).await?;
         }
         return Ok(Heard::refused(input, &speaker, None, Why::Text, text));
@@ -77,10 +78,16 @@ pub(in crate::gateway) async fn hear(
     if heard.evidence {
         receipts::note(tx, entry, input, &evidence, &said).await?;
     }
-    let told_anyway = is_vote && heard.answer.outcome == AnswerKind::Taken && hearing.is_told_anyway();
-    if !told_anyway && !heard.answer.text.is_empty() && entry.gateway().nostr.may_answer(&said.author, entry.now) {
+    // A program that decides waits for the answer to its own decision; what the thread is told may be about
+    // somebody else's.
+    let is_counted = is_vote && heard.answer.outcome == AnswerKind::Taken;
+    let by_program = said.kind == DECISION.as_u16();
+    let told_anyway = is_counted && !by_program && hearing.is_told_anyway();
+    // A request takes one decision, so there is no flood of those that are taken.
+    let may_answer = || (is_counted && by_program) || entry.gateway().nostr.may_answer(&said.author, entry.now);
+    if !told_anyway && !heard.answer.text.is_empty() && may_answer() {
         // Whoever answers the answer means the same request.
-        let answer = NewMessage { about, ..answer(entry.id(), &said, &heard.answer.text, entry.now) };
+        let answer = NewMessage { about, ..answer(entry.id(), &said, &heard.answer, entry.now) };
         store::messages::insert(tx, &[answer]).await?;
     }
     Ok(heard)
@@ -371,7 +378,7 @@ async fn request_of(tx: &mut Tx, row: &MessageRow) -> Result<Option<Request>, St
 }
 
 /// The answer to what was said, where it was said.
-fn answer(id: String, said: &Utterance, text: &str, now: Timestamp) -> NewMessage {
+fn answer(id: String, said: &Utterance, answer: &Answer, now: Timestamp) -> NewMessage {
     let (target, replies_to) = if said.is_private {
         (Target::Private(said.author.clone()), said.id.clone())
     } else {
@@ -379,7 +386,8 @@ fn answer(id: String, said: &Utterance, text: &str, now: Timestamp) -> NewMessag
         let replies_to = root.map_or_else(|| said.id.clone(), |root| format!("{root} {}", said.id));
         (Target::Reply(said.author.clone()), replies_to)
     };
-    let content = Content::plain(text).replying_to(Some(replies_to));
+    let content = Content { outcome: Some(answer.outcome), ..Content::plain(answer.text.as_str()) };
+    let content = content.replying_to(Some(replies_to));
     let outlet = Outlet { channel: Channel::Nostr, target: target.to_string() };
     speak::message(id, &outlet, MessageKind::Note, None, Priority::Answer, &content, now)
 }
@@ -398,6 +406,6 @@ pub(in crate::gateway) async fn apologise(
     let Ok(evidence) = serde_json::from_str::<Evidence>(&input.raw) else { return Ok(()) };
     let Ok(said) = evidence.utterance() else { return Ok(()) };
     let now = gateway.clock.now();
-    let owed = answer(gateway.ids.id(now), &said, &owed.text, now);
+    let owed = answer(gateway.ids.id(now), &said, &owed, now);
     store::messages::insert(tx, &[owed]).await
 }

@@ -10,4 +10,5 @@ mod refusals;
 mod rogue;
 mod rogues;
 pub mod room;
+mod signing;
 mod together;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::approval::{ApprovalKey, Code};
+use crate::approval::{AnswerKind, ApprovalKey, Code};
 use crate::channel::nostr::compose::{Draft, InThread, To};
 use crate::pool::{AgentName, MissionName};
 use crate::wording::Packet;
@@ -27,6 +27,7 @@ fn a_packet_can_be_read_by_people_and_programs() {
         to: To::Private(kim().public_key()),
         text: "ezra is dead",
         packet: Some(&packet),
+        outcome: None,
         thread: None,
         at: Seconds::from(NOW),
     };
@@ -55,10 +56,20 @@ fn a_packet_can_be_read_by_people_and_programs() {
 }
 
 #[test]
+fn an_answer_says_for_programs_what_became_of_it() {
+    for (outcome, word) in [(AnswerKind::Taken, "taken"), (AnswerKind::NotFound, "not_found")] {
+        let to = To::Private(kim().public_key());
+        let draft =
+            Draft { to, text: "so", packet: None, outcome: Some(outcome), thread: None, at: Seconds::from(NOW) };
+        assert!(tags(&compose::compose(us().public_key(), &draft)).contains(&format!("outcome {word}")));
+    }
+}
+
+#[test]
 fn an_end_is_told_in_the_thread() {
     let thread = Some(InThread { root: "a".repeat(64), parent: Some("b".repeat(64)) });
     let at = Seconds::from(NOW);
-    let draft = |to| Draft { to, text: "over", packet: None, thread: thread.clone(), at };
+    let draft = |to| Draft { to, text: "over", packet: None, outcome: None, thread: thread.clone(), at };
     let open = compose::compose(us().public_key(), &draft(To::Open(vec![kim().public_key()])));
     let p = format!("p {}", kim().public_key().to_hex());
     let root = format!("e {}  root", "a".repeat(64));
