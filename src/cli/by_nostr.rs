@@ -12,7 +12,7 @@ use super::place::Place;
 use super::say::refuse;
 use crate::approval::AnswerKind;
 use crate::channel::nostr::nostr_sdk::{PublicKey, RelayUrl, Timestamp as Seconds};
-use crate::channel::nostr::{Approver, Identity, NotDecided, Told, Verb};
+use crate::channel::nostr::{Approver, Identity, Key, NotDecided, Told, Verb};
 use crate::config::gate::Gate;
 
 /// The environment variable that names the file with one's own secret key.
@@ -48,8 +48,14 @@ impl ByNostr {
         let gateway = match (&self.gateway, nostr) {
             (Some(text), _) => PublicKey::parse(text).context("--gateway is no public key")?,
             (None, Some(nostr)) => {
-                let own = Identity::find(nostr, &world.ambient.environment);
-                own.context("the gateway's public key is not known here; name it with --gateway NPUB")?.public()
+                let own = Key::find(nostr, &world.ambient.environment);
+                match own.context("the gateway's public key is not known here; name it with --gateway NPUB")? {
+                    Key::Here(own) => own.public(),
+                    Key::Remote(_) => bail!(
+                        "the gateway's key is at a remote signer; name its public key with --gateway NPUB (`doctor \
+                         nostr` tells it)"
+                    ),
+                }
             }
             (None, None) => bail!("name the gateway's public key with --gateway NPUB"),
         };

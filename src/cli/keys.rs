@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::out;
 use super::place::Place;
 use crate::channel::nostr::nostr_sdk::{Keys, ToBech32 as _};
-use crate::channel::nostr::{Identity, npub};
+use crate::channel::nostr::{Bunker, Identity, npub};
 
 /// Make a key for Nostr, or show whose one is: the gateway's, or an approver's own
 ///
@@ -68,6 +68,9 @@ pub fn run(world: &World, args: &KeysArgs) -> anyhow::Result<Exit> {
             show(&identity, &path, None, *json)
         }
         Verb::Show { file, secret, json, place } => {
+            if let (None, Some(path)) = (file, bunker(world, place)) {
+                return show_remote(&Bunker::read(path.clone())?, &path, *json).map(|()| Exit::Done);
+            }
             let path = path(world, file.as_deref(), place)?;
             let identity = Identity::read(path.clone())?;
             let secret = if *secret { Some(identity.keys().secret_key().to_bech32()?) } else { None };
@@ -75,6 +78,11 @@ pub fn run(world: &World, args: &KeysArgs) -> anyhow::Result<Exit> {
         }
     }
     .map(|()| Exit::Done)
+}
+
+/// The file of the remote signer, if the gateway's file names one.
+fn bunker(world: &World, place: &Place) -> Option<PathBuf> {
+    place.reach(&world.ambient).ok()?.gate?.channels.nostr.remote_signer_file
 }
 
 fn path(world: &World, file: Option<&Path>, place: &Place) -> anyhow::Result<PathBuf> {
@@ -101,6 +109,20 @@ pub(super) fn generate(path: &Path) -> anyhow::Result<Identity> {
         .with_context(|| format!("{} was not made", path.display()))?;
     writeln!(file, "{secret}").and_then(|()| file.sync_all()).with_context(|| path.display().to_string())?;
     Ok(Identity::new(keys))
+}
+
+/// What is known of a key that is somewhere else: where, and who asks there. Nobody is asked.
+fn show_remote(bunker: &Bunker, path: &Path, json: bool) -> anyhow::Result<()> {
+    let (signer, client) = (npub(&bunker.signer.to_hex()), npub(&bunker.client().to_hex()));
+    let relays: Vec<String> = bunker.relays.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "The gateway's key is at a remote signer; `doctor nostr` asks it for its public key.\nsigner    {signer}\nrelays    \
+         {}\nasked by  {client}\nThe address, which is a secret, is in {}.",
+        relays.join(", "),
+        path.display()
+    );
+    let value = serde_json::json!({ "signer": signer, "relays": relays, "asked_by": client, "file": path });
+    out::print(&text, &value, json)
 }
 
 fn show(identity: &Identity, path: &Path, secret: Option<&str>, json: bool) -> anyhow::Result<()> {

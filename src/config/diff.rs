@@ -9,7 +9,8 @@ use super::report::{Step, Trail, below, item, spell};
 
 /// Keys whose values are not repeated: addresses may hold passwords, files and variables names
 /// of secrets.
-const QUIET: [&str; 6] = ["heartbeat_url", "token_file", "secret_key_file", "env", "token", "key"];
+const QUIET: [&str; 7] =
+    ["heartbeat_url", "token_file", "secret_key_file", "remote_signer_file", "env", "token", "key"];
 
 /// Most sentences of one reload; a fleet that was replaced need not be read out.
 const MOST: usize = 100;

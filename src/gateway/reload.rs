@@ -107,7 +107,7 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<bool, StoreError> {
 }
 
 /// Keys that are read once, at the start.
-const FROM_THE_NEXT_START: [&str; 14] = [
+const FROM_THE_NEXT_START: [&str; 15] = [
     "store",
     "socket",
     "import_state",
@@ -120,6 +120,7 @@ const FROM_THE_NEXT_START: [&str; 14] = [
     "channels.nostr.enabled",
     "channels.nostr.relays",
     "channels.nostr.secret_key_file",
+    "channels.nostr.remote_signer_file",
     "channels.nostr.embedded_relay",
     "channels.nostr.name",
 ];

@@ -339,9 +339,11 @@ pub async fn verify(reader: &Reader, progress: impl FnMut(u64, u64) + Send) -> R
         }
         Verified::Broken { seq, why } => serde_json::json!({ "whole": false, "entry": seq, "why": why }),
     };
-    if receipts.good > 0 || !receipts.bad.is_empty() {
+    if receipts != nostr::Checked::default() {
         let bad = receipts.bad.iter().map(|(seq, why)| serde_json::json!({ "entry": seq, "why": why }));
-        value["receipts"] = serde_json::json!({ "good": receipts.good, "bad": bad.collect::<Vec<_>>() });
+        value["receipts"] = serde_json::json!({
+            "good": receipts.good, "attested": receipts.attested, "bad": bad.collect::<Vec<_>>(),
+        });
     }
     Ok(Shown::new(format!("{}{}", verified_text(&verified), receipts_text(&receipts)), &value))
 }
@@ -351,6 +353,13 @@ fn receipts_text(receipts: &nostr::Checked) -> String {
     let mut text = String::new();
     if receipts.good > 0 {
         text.push_str(&format!("\n{} receipts prove what people signed.", receipts.good));
+    }
+    if receipts.attested > 0 {
+        text.push_str(&format!(
+            "\n{} receipts are attested by the gateway, and cannot be checked without it: a remote signer opened what \
+             people wrote.",
+            receipts.attested
+        ));
     }
     for (seq, why) in &receipts.bad {
         text.push_str(&format!("\nThe receipt of entry {seq} proves NOTHING: {why}."));

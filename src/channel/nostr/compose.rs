@@ -101,33 +101,21 @@ pub fn compose(us: PublicKey, draft: &Draft<'_>) -> UnsignedEvent {
     event
 }
 
-/// `rumor` in a seal and a wrap (NIP-59), for `to` alone. The times are said to be `back` before `at`, which
-/// hides when it was really sent; `ephemeral` signs the wrap, and nothing else ever.
-///
-/// # Errors
-/// It is too long to be encrypted, which people's texts are not.
-pub fn wrap(
-    rumor: &UnsignedEvent,
-    us: &Keys,
-    to: &PublicKey,
-    ephemeral: &Keys,
-    at: Seconds,
-    back: [u64; 2],
-) -> Result<Event, String> {
-    let said = |error: &dyn std::fmt::Display| error.to_string();
-    let version = nip44::Version::V2;
-    let sealed = nip44::encrypt(us.secret_key(), to, rumor.as_json(), version).map_err(|error| said(&error))?;
-    let before = |seconds: u64| Seconds::from(at.as_secs().saturating_sub(seconds));
-    let seal = UnsignedEvent::new(us.public_key(), before(back[0]), Kind::Seal, Vec::<Tag>::new(), sealed);
-    let seal = seal.sign_with_keys(us).map_err(|error| said(&error))?;
-    let expires = rumor.tags.iter().find(|tag| tag.as_slice().first().is_some_and(|name| name == "expiration"));
-    wrap_signed(&seal, to, ephemeral, before(back[1]), expires.cloned())
+/// A seal (NIP-59) around what was encrypted, to be signed by its author.
+pub fn seal(author: PublicKey, encrypted: String, at: Seconds) -> UnsignedEvent {
+    UnsignedEvent::new(author, at, Kind::Seal, Vec::<Tag>::new(), encrypted)
+}
+
+/// When relays may forget `rumor`, if it says so.
+pub fn expiration(rumor: &UnsignedEvent) -> Option<Tag> {
+    let found = rumor.tags.iter().find(|tag| tag.as_slice().first().is_some_and(|name| name == "expiration"));
+    found.cloned()
 }
 
 /// A signed event in a wrap, for `to` alone: a seal, or a decision.
 ///
 /// # Errors
-/// As [`wrap()`].
+/// It is too long to be encrypted.
 pub fn wrap_signed(
     inner: &Event,
     to: &PublicKey,

@@ -30,6 +30,14 @@ pub enum Evidence {
         /// The 76 bytes that open it, in hexadecimal.
         keys: String,
     },
+    /// A private message that a signer somewhere else has opened for us: its author signed the ciphertext, and
+    /// that this is what it says, nobody can check without the gateway's key.
+    Attested {
+        /// The seal, as JSON: kind 13, signed.
+        seal: String,
+        /// What it holds, as the signer says.
+        rumor: String,
+    },
 }
 
 impl std::fmt::Debug for Evidence {
@@ -38,6 +46,7 @@ impl std::fmt::Debug for Evidence {
         f.write_str(match self {
             Self::Signed { .. } => "Signed(…)",
             Self::Sealed { .. } => "Sealed(…)",
+            Self::Attested { .. } => "Attested(…)",
         })
     }
 }
@@ -93,12 +102,19 @@ impl Evidence {
                 }
                 of_sealed(&seal, rumor)
             }
+            Self::Attested { seal, rumor } => of_sealed(&Verified::from_json(seal)?, rumor),
         }
+    }
+
+    /// Whether only the gateway says that its author said this.
+    pub fn is_attested(&self) -> bool {
+        matches!(self, Self::Attested { .. })
     }
 
     /// The id of what its author signed: the event's, or the seal's.
     pub fn signed_id(&self) -> Option<String> {
-        let (Self::Signed { event: text, .. } | Self::Sealed { seal: text, .. }) = self;
+        let (Self::Signed { event: text, .. } | Self::Sealed { seal: text, .. } | Self::Attested { seal: text, .. }) =
+            self;
         Some(Verified::from_json(text).ok()?.event().id.to_hex())
     }
 }

@@ -28,10 +28,31 @@ pub enum IdentityError {
         /// Where it came from.
         from: String,
     },
+    /// The remote signer's file cannot be read.
+    #[error("the address of the remote signer cannot be read from {}; make a file that only its user can read", path.display())]
+    NoBunker {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It does not hold one.
+    #[error("{} {why}", path.display())]
+    Bunker {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Nobody can say which is meant.
+    #[error("there are two keys, the credentials `nostr-secret-key` and `nostr-remote-signer`; hand over one of them")]
+    Both,
     /// There is none.
     #[error(
         "there is no secret key: name a file in `channels.nostr.secret_key_file` (`lazarus-gate keys generate FILE` makes \
-         one), or give a systemd credential `nostr-secret-key`, or set LAZARUS_NOSTR_SECRET_KEY"
+         one), or give a systemd credential `nostr-secret-key`, or set LAZARUS_NOSTR_SECRET_KEY; or name a remote signer in \
+         `channels.nostr.remote_signer_file`"
     )]
     None,
 }

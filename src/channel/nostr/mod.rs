@@ -7,10 +7,11 @@
 //!
 //! * pure: [`Verified`], [`unwrap()`], [`Evidence`] and [`Utterance`], [`SignedDecision`], [`reaction()`],
 //!   [`compose`], [`lists`], [`address`];
-//! * IO: [`Identity`] (the key), [`Transport`] (connections to checked addresses), [`Relays`].
+//! * IO: [`Identity`] and [`Signer`] (the key, here or elsewhere), [`Transport`] (connections to checked addresses), [`Relays`].
 
 pub mod address;
 mod approver;
+mod bunker;
 pub mod compose;
 mod decision;
 mod embedded;
@@ -22,6 +23,8 @@ mod message_keys;
 mod reaction;
 mod receipt;
 mod relays;
+mod remote;
+mod signer;
 mod target;
 mod thread;
 mod transport;
@@ -33,6 +36,7 @@ mod wrap;
 mod tests;
 
 pub use approver::{Approver, NotDecided, Told};
+pub use bunker::{Bunker, Key};
 pub use decision::{DECISION, NoDecision, SignedDecision, Verb};
 pub use embedded::Embedded;
 pub use evidence::{Evidence, NoEvidence};
@@ -40,6 +44,8 @@ pub use identity::{Identity, IdentityError, npub};
 pub use reaction::{Reaction, reaction};
 pub use receipt::{Checked, RECEIPT, check_receipts, receipt_hash};
 pub use relays::{Relays, Word};
+pub use remote::{Clock, NotSigned, RemoteSigner};
+pub use signer::{Signer, unwrap_remotely};
 pub use target::Target;
 pub use thread::Thread;
 pub use transport::{NotConnected, Overheard, Transport};

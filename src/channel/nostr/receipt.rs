@@ -23,6 +23,9 @@ pub fn receipt_hash(text: &str) -> String {
 pub struct Checked {
     /// How many prove what the journal says.
     pub good: u64,
+    /// How many are as the gateway has kept them, and can be checked no further without its key: a remote signer
+    /// opened them, and shows no keys.
+    pub attested: u64,
     /// What is wrong with the others: the journal's entry, and why.
     pub bad: Vec<(i64, String)>,
 }
@@ -43,14 +46,21 @@ pub async fn check_receipts(db: &mut impl Reads) -> Result<Checked, StoreError> 
         for row in &rows {
             let body: Value = serde_json::from_str(&row.body).unwrap_or_default();
             match of_entry(db, &body).await? {
-                Ok(()) => checked.good += 1,
+                Ok(Proof::Whole) => checked.good += 1,
+                Ok(Proof::Attested) => checked.attested += 1,
                 Err(why) => checked.bad.push((row.seq, why)),
             }
         }
     }
 }
 
-async fn of_entry(db: &mut impl Reads, body: &Value) -> Result<Result<(), String>, StoreError> {
+/// How much a receipt proves.
+enum Proof {
+    Whole,
+    Attested,
+}
+
+async fn of_entry(db: &mut impl Reads, body: &Value) -> Result<Result<Proof, String>, StoreError> {
     let field = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
     let Some(row) = inbox::result(db, field("input")).await? else {
         return Ok(Err("what proves it is not in the store any more".to_owned()));
@@ -66,6 +76,7 @@ async fn of_entry(db: &mut impl Reads, body: &Value) -> Result<Result<(), String
         Err(why) => Err(why.to_string()),
         Ok(said) if said.author != field("key") => Err("somebody else said it".to_owned()),
         Ok(said) if format!("nostr:{}", said.id) != row.id => Err("it proves something else".to_owned()),
-        Ok(_) => Ok(()),
+        Ok(_) if evidence.is_attested() => Ok(Proof::Attested),
+        Ok(_) => Ok(Proof::Whole),
     })
 }

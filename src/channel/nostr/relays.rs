@@ -10,7 +10,7 @@ use nostr_sdk::pool::policy::AdmitPolicy;
 use nostr_sdk::pool::relay::Error as RelayError;
 use nostr_sdk::{Event, Relay, RelayOptions, RelayUrl};
 
-use super::identity::Identity;
+use super::signer::Signer;
 use super::transport::{NotConnected, Overheard, Transport};
 
 /// Relays of other people's lists that a connection is kept to.
@@ -33,6 +33,7 @@ pub enum Word {
 
 /// All connections.
 pub struct Relays {
+    signer: Signer,
     own: Client,
     others: OnceLock<Client>,
     listening: Arc<Transport>,
@@ -44,7 +45,7 @@ impl Relays {
     /// None is connected yet. `policy` sees every event that comes in and could be one, `overheard` all that
     /// relays say; `configured` are all relays of the configuration, wherever they are.
     pub fn new(
-        identity: &Identity,
+        signer: Signer,
         policy: impl AdmitPolicy + 'static,
         overheard: Overheard,
         configured: BTreeSet<RelayUrl>,
@@ -53,11 +54,16 @@ impl Relays {
         let listening = Arc::new(Transport::new(configured.clone()).overheard_by(overheard));
         let transport = Arc::new(Transport::new(configured));
         let own = Client::builder()
-            .signer(identity.keys().clone())
+            .signer(signer.clone())
             .websocket_transport(Arc::clone(&listening))
             .admit_policy(policy)
             .build();
-        Self { own, others: OnceLock::new(), listening, transport, deadline }
+        Self { signer, own, others: OnceLock::new(), listening, transport, deadline }
+    }
+
+    /// Who speaks there.
+    pub fn signer(&self) -> &Signer {
+        &self.signer
     }
 
     /// A connection of its own to a relay of the configuration, made anew: nothing of an earlier one counts.

@@ -37,6 +37,14 @@ pub enum NotUnwrapped {
     NotToUs,
 }
 
+/// What lies under the first layer, said by somebody who counts.
+pub(super) enum Layer {
+    /// A decision, which its author's signature proves.
+    Decision(Evidence, Utterance),
+    /// A seal that is still to be opened.
+    Seal(Verified),
+}
+
 /// Opens `wrap` with our `secret`. `is_known` tells whether a public key (hexadecimal) is a person's: only
 /// then is more than the first layer looked at.
 ///
@@ -58,7 +66,26 @@ pub fn unwrap(
         Some((keys, text))
     };
     let (_, inner) = open(&wrap.pubkey, &wrap.content).ok_or(NotUnwrapped::Foreign)?;
-    let inner = Event::from_json(&inner).map_err(|_| NotUnwrapped::Shape)?;
+    let seal = match first_layer(&inner, us, is_known)? {
+        Layer::Decision(evidence, said) => return Ok((evidence, said)),
+        Layer::Seal(seal) => seal,
+    };
+    let (keys, rumor) = open(&seal.event().pubkey, &seal.event().content).ok_or(NoEvidence::Keys)?;
+    let said = to_us(of_sealed(&seal, &rumor)?, us)?;
+    Ok((Evidence::sealed(&seal, rumor, &keys), said))
+}
+
+/// Whether a wrap is worth a question to a signer that is somewhere else.
+pub(super) fn is_worth_opening(wrap: &Event) -> Result<(), NotUnwrapped> {
+    if wrap.kind != Kind::GiftWrap {
+        return Err(NotUnwrapped::NoWrap);
+    }
+    Payload::parse(&wrap.content).map(drop).ok_or(NotUnwrapped::Foreign)
+}
+
+/// What `inner` is, which was wrapped for us.
+pub(super) fn first_layer(inner: &str, us: &str, is_known: impl Fn(&str) -> bool) -> Result<Layer, NotUnwrapped> {
+    let inner = Event::from_json(inner).map_err(|_| NotUnwrapped::Shape)?;
     if ![Kind::Seal, DECISION].contains(&inner.kind) {
         return Err(NotUnwrapped::Kind);
     }
@@ -66,20 +93,21 @@ pub fn unwrap(
         return Err(NotUnwrapped::Stranger);
     }
     let inner = verified(inner)?;
-    if inner.event().kind == DECISION {
-        let said = Utterance::of_signed(&inner, true);
-        return if said.is_for(us) {
-            Ok((Evidence::Signed { event: inner.to_json(), private: true }, said))
-        } else {
-            Err(NotUnwrapped::NotToUs)
-        };
+    if inner.event().kind != DECISION {
+        return Ok(Layer::Seal(inner));
     }
-    let (keys, rumor) = open(&inner.event().pubkey, &inner.event().content).ok_or(NoEvidence::Keys)?;
-    let said = of_sealed(&inner, &rumor)?;
-    if !said.is_for(us) {
-        return Err(NotUnwrapped::NotToUs);
-    }
-    Ok((Evidence::sealed(&inner, rumor, &keys), said))
+    let said = to_us(Utterance::of_signed(&inner, true), us)?;
+    Ok(Layer::Decision(Evidence::Signed { event: inner.to_json(), private: true }, said))
+}
+
+/// What `seal` says, by a signer that opened it to `rumor` and shows no keys.
+pub(super) fn of_signer(seal: &Verified, rumor: String, us: &str) -> Result<(Evidence, Utterance), NotUnwrapped> {
+    let said = to_us(of_sealed(seal, &rumor)?, us)?;
+    Ok((Evidence::Attested { seal: seal.to_json(), rumor }, said))
+}
+
+fn to_us(said: Utterance, us: &str) -> Result<Utterance, NotUnwrapped> {
+    if said.is_for(us) { Ok(said) } else { Err(NotUnwrapped::NotToUs) }
 }
 
 fn verified(event: Event) -> Result<Verified, NoEvidence> {

@@ -3,10 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 
 use super::{Findings, Grade};
-use crate::channel::nostr::nostr_sdk::{Client, Filter, Kind, PublicKey, RelayUrl};
-use crate::channel::nostr::{Identity, Transport, Verified, lists, npub};
+use crate::channel::nostr::nostr_sdk::{
+    Client, Filter, Kind, PublicKey, RelayUrl, Tag, Timestamp as Seconds, UnsignedEvent,
+};
+use crate::channel::nostr::{Bunker, Key, RemoteSigner, Signer, Transport, Verified, lists, npub};
 use crate::cli::Ambient;
 use crate::config::Config;
 use crate::config::gate::{Nostr, NostrStyle, Person};
@@ -24,13 +27,16 @@ pub(super) async fn examine(ambient: &Ambient, config: &Config, findings: &mut F
         findings.add(Grade::Warn, RELAY, "the channel is off; `channels.nostr.enabled: true` turns it on");
     }
     let asked = audiences(config, findings);
-    let Some(identity) = key(ambient, nostr, findings) else { return };
-    let client = Client::new(identity.keys().clone());
+    let Some(signer) = key(ambient, nostr, findings).await else { return };
+    let client = Client::builder().signer(signer.clone()).build();
     let reached = relays(&client, nostr, findings).await;
     if reached > 0 {
         people(&client, config, &asked, findings).await;
     }
     client.shutdown().await;
+    if let Signer::Remote(remote, _) = signer {
+        remote.shutdown().await;
+    }
 }
 
 /// What the policy wants to be asked; tells whom that means in private.
@@ -69,24 +75,52 @@ fn audiences<'c>(config: &'c Config, findings: &mut Findings) -> Vec<&'c Person>
     asked
 }
 
-fn key(ambient: &Ambient, nostr: &Nostr, findings: &mut Findings) -> Option<Identity> {
-    if let Some(path) = &nostr.secret_key_file
-        && let Ok(known) = std::fs::metadata(path)
-        && known.permissions().mode() & 0o077 != 0
-    {
-        let says = format!("{} can be read by others; `chmod 600` it", path.display());
-        findings.add(Grade::Warn, KEY, says);
-    }
-    match Identity::find(nostr, &ambient.environment) {
-        Ok(identity) => {
-            findings.add(Grade::Ok, KEY, format!("the gateway is {}", npub(&identity.hex())));
-            Some(identity)
+async fn key(ambient: &Ambient, nostr: &Nostr, findings: &mut Findings) -> Option<Signer> {
+    for path in [&nostr.secret_key_file, &nostr.remote_signer_file].into_iter().flatten() {
+        if let Ok(known) = std::fs::metadata(path)
+            && known.permissions().mode() & 0o077 != 0
+        {
+            let says = format!("{} can be read by others; `chmod 600` it", path.display());
+            findings.add(Grade::Warn, KEY, says);
         }
+    }
+    match Key::find(nostr, &ambient.environment) {
+        Ok(Key::Here(identity)) => {
+            findings.add(Grade::Ok, KEY, format!("the gateway is {}", npub(&identity.hex())));
+            Some(Signer::Local(identity))
+        }
+        Ok(Key::Remote(bunker)) => remote(ambient, bunker, nostr, findings).await,
         Err(error) => {
             findings.add(Grade::Fail, KEY, error.to_string());
             None
         }
     }
+}
+
+/// Whether the remote signer answers, and does all that it will be asked for.
+async fn remote(ambient: &Ambient, bunker: Bunker, nostr: &Nostr, findings: &mut Findings) -> Option<Signer> {
+    let at = Seconds::from(u64::try_from(ambient.now.as_secs()).unwrap_or(0));
+    let remote = RemoteSigner::start(bunker, nostr.call_deadline, Arc::new(move || at));
+    let public = match remote.ready(nostr.call_deadline * 2).await {
+        Ok(public) => public,
+        Err(why) => {
+            findings.add(Grade::Fail, KEY, why.to_string());
+            return None;
+        }
+    };
+    findings.add(Grade::Ok, KEY, format!("the remote signer answers: the gateway is {}", npub(&public.to_hex())));
+    // No relay would take it for anything: it says who we are to one that nobody has.
+    let nothing = UnsignedEvent::new(public, at, Kind::Authentication, Vec::<Tag>::new(), "");
+    if let Err(why) = remote.sign(&nothing).await {
+        findings.add(Grade::Fail, KEY, why.to_string());
+    }
+    if let Err(why) = remote.encrypt(&public, "nothing").await {
+        findings.add(Grade::Fail, KEY, format!("private messages cannot be written: {why}"));
+    }
+    if let Err(why) = remote.opens_at_all().await {
+        findings.add(Grade::Fail, KEY, format!("private messages cannot be read: {why}"));
+    }
+    Some(Signer::Remote(remote, public))
 }
 
 /// Tells how many relays can be used.

@@ -33,7 +33,7 @@ pub use delivery::{Deliveries, Delivery, DeliveryUrl, DeliveryWay};
 pub use files::{Files, Store};
 pub use log::{Log, LogFormat, LogLevel};
 pub use mission::Mission;
-pub use nostr::{Audience, NOSTR_CREDENTIAL, NOSTR_KEY_VARIABLE, Nostr, NostrStyle};
+pub use nostr::{Audience, NOSTR_CREDENTIAL, NOSTR_KEY_VARIABLE, NOSTR_SIGNER_CREDENTIAL, Nostr, NostrStyle};
 pub use people::{BusRole, Participant, PeopleSeen, Person};
 
 pub use crate::approval::Approves;

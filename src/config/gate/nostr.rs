@@ -19,6 +19,8 @@ use crate::config::words::suggest;
 pub const NOSTR_KEY_VARIABLE: &str = "LAZARUS_NOSTR_SECRET_KEY";
 /// The systemd credential that may hold it, where neither is there.
 pub const NOSTR_CREDENTIAL: &str = "nostr-secret-key";
+/// The systemd credential that may hold the address of a remote signer instead.
+pub const NOSTR_SIGNER_CREDENTIAL: &str = "nostr-remote-signer";
 
 /// The Nostr channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct Nostr {
     pub audiences: BTreeMap<String, Audience>,
     /// The file with the gateway's secret key; without it, the environment or a systemd credential has it.
     pub secret_key_file: Option<PathBuf>,
+    /// The file with the address of a remote signer that has the gateway's key, instead of the key itself.
+    pub remote_signer_file: Option<PathBuf>,
     /// Relays that are read and written.
     pub relays: Vec<RelayUrl>,
     /// A thumb under a request is an answer.
@@ -73,6 +77,7 @@ impl Default for Nostr {
             enabled: false,
             audiences: BTreeMap::new(),
             secret_key_file: None,
+            remote_signer_file: None,
             relays: Vec::new(),
             reactions: false,
             name: "lazarus-gate".to_owned(),
@@ -96,11 +101,15 @@ impl Nostr {
                 for secret in ["key", "secret_key", "nsec"] {
                     refuse_secret(&mut own, secret, "secret_key_file");
                 }
+                for secret in ["remote_signer", "bunker"] {
+                    refuse_secret(&mut own, secret, "remote_signer_file");
+                }
                 let instant = Duration::from_millis(1);
                 let read = Self {
                     enabled: own.flag("enabled", false),
                     audiences: read_audiences(own.section("audiences")),
                     secret_key_file: optional_path(&mut own, "secret_key_file", folder),
+                    remote_signer_file: optional_path(&mut own, "remote_signer_file", folder),
                     relays: read_relays(&mut own),
                     reactions: own.flag("reactions", false),
                     name: own.text("name").map_or(default.name, str::to_owned),
@@ -127,6 +136,10 @@ impl Nostr {
         };
         if self.relays.is_empty() && self.embedded_relay.is_none() && !notes.has_error_under(&below(trail, "relays")) {
             missing("relays", "name the relays to use, such as `relays: [wss://relay.example.org]`");
+        }
+        if self.secret_key_file.is_some() && self.remote_signer_file.is_some() {
+            let message = "`channels.nostr.remote_signer_file`: there is a `secret_key_file` as well; name one of them";
+            notes.error(&below(trail, "remote_signer_file"), message.to_owned());
         }
         if self.audiences.is_empty() {
             missing("audiences", "say who is asked, such as `audiences: {ops: {people: [kim]}}`");

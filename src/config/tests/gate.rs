@@ -127,6 +127,11 @@ fn each_mistake_has_its_line_and_what_would_be_right() {
         ),
         ("channels: {nostr: {relays: ['http://x']}}", "`channels.nostr.relays[0]` is no relay; write wss://"),
         ("channels: {nostr: {relays: ['ws://u:p@x']}}", "holds a name or password"),
+        (
+            "channels: {nostr: {enabled: true, relays: ['ws://x'], audiences: {a: {people: []}}, secret_key_file: a, remote_signer_file: b}}",
+            "`channels.nostr.remote_signer_file`: there is a `secret_key_file` as well; name one of them",
+        ),
+        ("channels: {nostr: {bunker: x}}", "put it into a file of its own and name that in `remote_signer_file`"),
         ("channels: {nostr: {nsec: x}}", "put it into a file of its own and name that in `secret_key_file`"),
         ("channels: {nostr: {embedded_relay: '7447'}}", "is no address with a port"),
         ("channels: {telegram: {token: '1:secret'}}", "put it into a file of its own and name that in `token_file`"),

@@ -25,6 +25,7 @@ impl Line {
         let source = format!("nostr.read:{name}");
         let cursor = self.position(&source).await.map_err(|error| crate::gateway::inbox::chain(&error))?;
         let from = cursor.unwrap_or(begun.as_secs()).min(begun.as_secs());
+        let passed_over = self.gateway.nostr.passed_over();
         self.pages.begin(&name);
         let private = Some((Filter::new().kind(Kind::GiftWrap).pubkey(self.us), WRAPS_BACK));
         let open = self.open_of(&all_keys(&self.gateway.in_force())).map(|filter| (filter, OPEN_BACK));
@@ -41,7 +42,10 @@ impl Line {
         // All of it is in the inbox before the place moves.
         let (mark, kept) = oneshot::channel();
         if self.came.send(Came::Mark(mark)).await.is_err() || kept.await.is_err() {
-            return Err("the gateway stops".to_owned());
+            return Err("not all that it has could be opened and kept".to_owned());
+        }
+        if self.gateway.nostr.passed_over() != passed_over {
+            return Err("it has more than the remote signer opens".to_owned());
         }
         let position = begun.as_secs().to_string();
         self.gateway

@@ -16,13 +16,13 @@ use crate::approval::Speaker;
 use crate::channel::nostr::nostr_sdk::pool::policy::{AdmitPolicy, AdmitStatus, PolicyError};
 use crate::channel::nostr::nostr_sdk::util::BoxedFuture;
 use crate::channel::nostr::nostr_sdk::{Event, Kind, RelayUrl, SubscriptionId};
-use crate::channel::nostr::{DECISION, EVENT_MAX, Evidence, Identity, Verified, lists, unwrap};
+use crate::channel::nostr::{DECISION, EVENT_MAX, Evidence, Signer, Verified, lists, unwrap};
 use crate::gateway::{Gateway, arrival};
 use crate::store;
 use crate::store::inbox::Input;
 
 /// Inputs that wait for the store at most; a relay whose next one finds no room waits, and no other.
-const ROOM: usize = 256;
+pub const ROOM: usize = 256;
 /// Inputs that are kept in one transaction.
 const TOGETHER: usize = 64;
 /// Events that are remembered as done with: those of two days come again at each catch-up.
@@ -38,6 +38,8 @@ pub const OPEN: [Kind; 4] = [Kind::TextNote, Kind::Reaction, Kind::Comment, DECI
 pub enum Came {
     /// Somebody said something: the input, and the event that it came in.
     Said(Box<Input>, [u8; 32]),
+    /// Something is wrapped for us, which a signer somewhere else is to open first.
+    Wrap(Box<Event>),
     /// Somebody says where they take private messages.
     List(String, List),
     /// Whoever sent this waits until all that came before it is kept.
@@ -47,7 +49,7 @@ pub enum Came {
 /// What the library asks about each event.
 pub struct Door {
     gateway: Arc<Gateway>,
-    identity: Identity,
+    signer: Signer,
     us: String,
     seen: Arc<Seen>,
     came: mpsc::Sender<Came>,
@@ -70,11 +72,13 @@ struct SeenIds {
 }
 
 impl Seen {
-    fn contains(&self, id: &[u8; 32]) -> bool {
+    /// Whether that is done with.
+    pub(super) fn contains(&self, id: &[u8; 32]) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).known.contains(id)
     }
 
-    fn insert(&self, id: [u8; 32]) {
+    /// That is done with.
+    pub(super) fn insert(&self, id: [u8; 32]) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !seen.known.insert(id) {
             return;
@@ -92,12 +96,12 @@ impl Door {
     /// With whoever takes in what comes through it.
     pub fn new(
         gateway: Arc<Gateway>,
-        identity: Identity,
+        signer: Signer,
         seen: Arc<Seen>,
     ) -> (Self, mpsc::Sender<Came>, mpsc::Receiver<Came>) {
         let (came, comes) = mpsc::channel(ROOM);
-        let us = identity.hex();
-        (Self { gateway, us, identity, seen, came: came.clone() }, came, comes)
+        let us = signer.hex();
+        (Self { gateway, us, signer, seen, came: came.clone() }, came, comes)
     }
 
     fn is_known(&self, author: &str) -> bool {
@@ -136,7 +140,11 @@ impl Door {
             return Some(Came::List(author, List { at: event.created_at.as_secs(), relays }));
         }
         let (evidence, id) = if is_wrap {
-            match unwrap(event, self.identity.keys().secret_key(), &self.us, |author| self.is_known(author)) {
+            let Signer::Local(identity) = &self.signer else {
+                // Under a false id it would stand for something else.
+                return event.verify_id().then(|| Came::Wrap(Box::new(event.clone())));
+            };
+            match unwrap(event, identity.keys().secret_key(), &self.us, |author| self.is_known(author)) {
                 Ok((evidence, said)) => (evidence, said.id),
                 Err(crate::channel::nostr::NotUnwrapped::Stranger) => {
                     self.gateway.nostr.count_stranger();
@@ -155,12 +163,7 @@ impl Door {
                 Err(why) => return self.refused(event, &why),
             }
         };
-        let input = Input {
-            id: format!("{SOURCE}:{id}"),
-            source: SOURCE.to_owned(),
-            raw: json!(evidence).to_string(),
-            entered_at: self.gateway.clock.now(),
-        };
+        let input = input(&self.gateway, &evidence, &id);
         // Of a wrap, only its own hash may stand for what it holds.
         let known_as = if is_wrap && !event.verify_id() { [0; 32] } else { event.id.to_bytes() };
         Some(Came::Said(Box::new(input), known_as))
@@ -170,6 +173,16 @@ impl Door {
         self.gateway.nostr.count_refused();
         tracing::debug!(kind = event.kind.as_u16(), %why, "an event proves nothing");
         None
+    }
+}
+
+/// What somebody said, as it enters the inbox.
+pub fn input(gateway: &Gateway, evidence: &Evidence, id: &str) -> Input {
+    Input {
+        id: format!("{SOURCE}:{id}"),
+        source: SOURCE.to_owned(),
+        raw: json!(evidence).to_string(),
+        entered_at: gateway.clock.now(),
     }
 }
 
@@ -202,6 +215,8 @@ pub async fn keep(gateway: Arc<Gateway>, seen: Arc<Seen>, mut comes: mpsc::Recei
                     inputs.push(*input);
                     ids.push(id);
                 }
+                // Where there is a signer to open it, it has been opened; where there is none, none comes.
+                Came::Wrap(_) => {}
                 Came::List(key, list) => lists |= learn(&gateway, &key, list).await,
                 Came::Mark(mark) => marks.push(mark),
             }

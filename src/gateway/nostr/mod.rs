@@ -9,6 +9,7 @@
 mod catch_up;
 mod hear;
 mod intake;
+mod opening;
 mod pages;
 mod people;
 mod questions;

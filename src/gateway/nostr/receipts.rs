@@ -24,6 +24,7 @@ pub(super) async fn note(
         "key": said.author,
         "kind": said.kind,
         "private": said.is_private,
+        "attested": evidence.is_attested(),
         "signed": evidence.signed_id(),
         "sha256": receipt_hash(&input.raw),
     });

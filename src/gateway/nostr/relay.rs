@@ -158,6 +158,7 @@ impl Line {
         let mut again: Option<Instant> = Some(Instant::now());
         let mut reading: Option<BoxFuture<'_, Result<(), String>>> = None;
         let mut read_at = Instant::now();
+        let mut passed_over = self.gateway.nostr.passed_over();
         let mut greeted = false;
         let mut beaten = Instant::now();
         let mut heard_before = relay.stats().bytes_received();
@@ -257,6 +258,12 @@ impl Line {
                         if let Err(why) = this.beat(relay) {
                             return why;
                         }
+                    }
+                    // What the remote signer did not open in time is here once more.
+                    let now_over = this.gateway.nostr.passed_over();
+                    if now_over != passed_over {
+                        passed_over = now_over;
+                        read_at = read_at.min(Instant::now() + this.settings().catch_up_deadline);
                     }
                     this.relays.configure(start::configured(&this.gateway));
                     let now = all_keys(&this.gateway.in_force());

@@ -13,13 +13,15 @@ use super::people::{inbox_of, named_in};
 use super::{SOURCE, people};
 use crate::channel::nostr::compose::{self, Draft, InThread, To};
 use crate::channel::nostr::nostr_sdk::{Event, Keys, PublicKey, RelayUrl, Timestamp as Seconds};
-use crate::channel::nostr::{Identity, Relays, Target, Word};
+use crate::channel::nostr::{NotSigned, Relays, Target, Word};
 use crate::channel::{Channel, Delivery, Kind, Outgoing};
 use crate::gateway::Gateway;
 use crate::store::{self, StoreError};
 
 /// The next attempt, where no relay took it.
 const AGAIN: Duration = Duration::from_secs(1);
+/// The next attempt, where the remote signer is silent.
+const SIGNER_AGAIN: Duration = Duration::from_secs(2);
 /// Events that are still handed to slower relays after another took them.
 const STRAGGLERS: usize = 256;
 /// How often such a relay is tried again, and after how long the first time; that doubles.
@@ -31,15 +33,14 @@ const BACK: f64 = 172_800.0;
 /// Sends on Nostr.
 pub struct Sender {
     gateway: Arc<Gateway>,
-    identity: Identity,
     relays: Arc<Relays>,
     stragglers: Arc<Semaphore>,
 }
 
 impl Sender {
-    /// In the name of `identity`, over `relays`.
-    pub fn new(gateway: Arc<Gateway>, identity: Identity, relays: Arc<Relays>) -> Self {
-        Self { gateway, identity, relays, stragglers: Arc::new(Semaphore::new(STRAGGLERS)) }
+    /// In the name of whoever speaks at `relays`.
+    pub fn new(gateway: Arc<Gateway>, relays: Arc<Relays>) -> Self {
+        Self { gateway, relays, stragglers: Arc::new(Semaphore::new(STRAGGLERS)) }
     }
 
     async fn send(&self, message: Outgoing<'_>) -> Delivery {
@@ -66,7 +67,7 @@ impl Sender {
         let packet = message.content.packet.as_ref().filter(|_| !matches!(message.kind, Kind::Edit(_)));
         let outcome = message.content.outcome;
         let draft = Draft { to: to.clone(), text: &message.content.text, packet, outcome, thread, at };
-        let rumor = compose::compose(self.identity.public(), &draft);
+        let rumor = compose::compose(self.relays.signer().public(), &draft);
         let Some(id) = rumor.id.map(|id| id.to_hex()) else {
             return Delivery::Gone { why: "it has no id".to_owned() };
         };
@@ -77,13 +78,13 @@ impl Sender {
         }
         fail_point!("nostr.after_learned");
         let event = match &to {
-            To::Open(_) => rumor.sign_with_keys(self.identity.keys()).map_err(|error| error.to_string()),
+            To::Open(_) => self.relays.signer().sign(&rumor).await,
             To::Private(person) => {
                 let ids = &self.gateway.ids;
                 let now = Seconds::from(u64::try_from(self.gateway.clock.now().as_secs()).unwrap_or(0));
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of two days")]
                 let back = [(ids.share() * BACK) as u64, (ids.share() * BACK) as u64];
-                compose::wrap(&rumor, self.identity.keys(), person, &Keys::generate(), now, back)
+                self.relays.signer().wrap(&rumor, person, &Keys::generate(), now, back).await
             }
         };
         match event {
@@ -96,7 +97,10 @@ impl Sender {
                     _ => other,
                 },
             },
-            Err(why) => Delivery::Gone { why },
+            Err(NotSigned::Unfit(why)) => Delivery::Gone { why },
+            // That is told of the signer, and of nobody whom it cannot reach.
+            Err(NotSigned::Silent(_)) => Delivery::Pause { after: SIGNER_AGAIN },
+            Err(why) => Delivery::Retry { after: AGAIN, why: why.to_string() },
         }
     }
 

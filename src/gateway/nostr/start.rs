@@ -11,12 +11,13 @@ use tokio::task::JoinSet;
 
 use super::SOURCE;
 use super::intake::{self, Door, LISTS, Seen};
+use super::opening::{self, speaker};
 use super::pages::Pages;
 use super::relay::Line;
 use super::send::Sender;
 use crate::approval::Channel;
 use crate::channel::nostr::nostr_sdk::{Event, PublicKey, RelayUrl, Timestamp as Seconds};
-use crate::channel::nostr::{Embedded, Identity, Overheard, Relays, Word, lists};
+use crate::channel::nostr::{Embedded, Key, Overheard, Relays, Signer, Word, lists};
 use crate::gateway::ledger::from_body;
 use crate::gateway::{Gateway, deliver, inbox, speak, start};
 use crate::pool::Timestamp;
@@ -52,11 +53,14 @@ pub async fn run(gateway: Arc<Gateway>) {
         let config = gateway.in_force().config.gate.channels.nostr.clone();
         // What was mended until now is read now.
         let _ = gateway.bells.mended_nostr.notified().now_or_never();
-        match Identity::find(&config, &gateway.environment) {
-            Ok(identity) => match introduce_ourselves(&gateway, &identity).await {
-                Ok(()) => return work(&gateway, identity).await,
-                Err(error) => stop_now(&gateway, inbox::chain(&error)).await,
-            },
+        match Key::find(&config, &gateway.environment) {
+            Ok(key) => {
+                let Some(signer) = speaker(&gateway, key, &config).await else { continue };
+                match introduce_ourselves(&gateway, &signer).await {
+                    Ok(()) => return work(&gateway, signer).await,
+                    Err(error) => stop_now(&gateway, inbox::chain(&error)).await,
+                }
+            }
             Err(error) => stop_now(&gateway, inbox::chain(&error)).await,
         }
         tokio::select! {
@@ -67,8 +71,8 @@ pub async fn run(gateway: Arc<Gateway>) {
 }
 
 /// Who we are is kept before anything is taken in.
-async fn introduce_ourselves(gateway: &Gateway, identity: &Identity) -> Result<(), StoreError> {
-    let us = identity.hex();
+async fn introduce_ourselves(gateway: &Gateway, signer: &Signer) -> Result<(), StoreError> {
+    let us = signer.hex();
     if gateway.nostr.us().as_ref() != Some(&us) {
         let kept = us.clone();
         gateway.store.write(move |tx| Box::pin(async move { store::meta::set(tx, US, &kept).await })).await?;
@@ -85,7 +89,7 @@ pub fn configured(gateway: &Gateway) -> BTreeSet<RelayUrl> {
 }
 
 /// Takes in and sends; ends when the daemon does.
-async fn work(gateway: &Arc<Gateway>, identity: Identity) {
+async fn work(gateway: &Arc<Gateway>, signer: Signer) {
     let config = gateway.in_force().config.gate.channels.nostr.clone();
     let embedded = match config.embedded_relay {
         Some(at) => Some(Embedded::start(at).await),
@@ -96,10 +100,14 @@ async fn work(gateway: &Arc<Gateway>, identity: Identity) {
         tell(gateway, Alarm::ChannelDown { channel: SOURCE.into(), why: why.clone() }).await;
     }
     let (pages, seen) = (Arc::new(Pages::default()), Arc::new(Seen::default()));
-    let (door, came, comes) = Door::new(Arc::clone(gateway), identity.clone(), Arc::clone(&seen));
+    let (door, came, comes) = Door::new(Arc::clone(gateway), signer.clone(), Arc::clone(&seen));
+    let comes = match &signer {
+        Signer::Local(_) => comes,
+        Signer::Remote(remote, us) => opening::start(gateway, remote, us, comes),
+    };
     let counted = Arc::clone(&pages);
     let overheard: Overheard = Arc::new(move |url, text| counted.overhear(url.as_str_without_trailing_slash(), text));
-    let relays = Arc::new(Relays::new(&identity, door, overheard, configured(gateway), config.call_deadline));
+    let relays = Arc::new(Relays::new(signer.clone(), door, overheard, configured(gateway), config.call_deadline));
     let mut keeping = tokio::spawn(intake::keep(Arc::clone(gateway), seen, comes));
     let (end, over) = watch::channel(false);
     let mut lines = JoinSet::new();
@@ -109,14 +117,14 @@ async fn work(gateway: &Arc<Gateway>, identity: Identity) {
             relays: Arc::clone(&relays),
             pages: Arc::clone(&pages),
             url,
-            us: identity.public(),
+            us: signer.public(),
             came: came.clone(),
             over: over.clone(),
         };
         lines.spawn(line.run());
     }
     drop(came);
-    let sender = Arc::new(Sender::new(Arc::clone(gateway), identity, Arc::clone(&relays)));
+    let sender = Arc::new(Sender::new(Arc::clone(gateway), Arc::clone(&relays)));
     // It sends what is due a last time when the daemon stops; the relays are needed until then.
     let sending = deliver::run(Arc::clone(gateway), sender, Channel::Nostr);
     tokio::pin!(sending);
@@ -154,14 +162,16 @@ async fn work(gateway: &Arc<Gateway>, identity: Identity) {
 /// Tells a relay who we are, without which most clients let nobody answer us in private.
 pub async fn introduce(gateway: Arc<Gateway>, relays: Arc<Relays>, us: PublicKey, url: RelayUrl) {
     let config = gateway.in_force().config.gate.channels.nostr.clone();
-    let Ok(identity) = Identity::find(&config, &gateway.environment) else { return };
-    if identity.public() != us {
-        return;
-    }
     let at = Seconds::from(u64::try_from(gateway.clock.now().as_secs()).unwrap_or(0));
     let name = url.as_str_without_trailing_slash();
-    let own = lists::own(us, &config.name, &config.all_relays(), at).into_iter();
-    let mut left: Vec<Event> = own.filter_map(|event| event.sign_with_keys(identity.keys()).ok()).collect();
+    let mut left: Vec<Event> = Vec::new();
+    for event in lists::own(us, &config.name, &config.all_relays(), at) {
+        match relays.signer().sign(&event).await {
+            Ok(event) => left.push(event),
+            // At the next connection we begin anew.
+            Err(why) => return tracing::warn!(relay = name, %why, "what we say of ourselves is not signed"),
+        }
+    }
     let mut wait = INTRODUCE_AGAIN;
     for _ in 0..INTRODUCTIONS {
         let mut again = Vec::new();

@@ -19,6 +19,8 @@ pub struct State {
     strangers: AtomicU64,
     /// Events that proved nothing.
     refused: AtomicU64,
+    /// How often something was passed over that is to be read again.
+    passed_over: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -183,6 +185,24 @@ impl State {
 
     pub(super) fn count_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Something that came in could not be looked at, and is to be read again.
+    pub(super) fn pass_over(&self) {
+        self.passed_over.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was.
+    pub(super) fn passed_over(&self) -> u64 {
+        self.passed_over.load(Ordering::Relaxed)
+    }
+
+    /// What was said may not have been heard from now on, although relays are there.
+    pub(super) fn fall_behind(&self, now: Timestamp) {
+        let mut inner = self.lock();
+        if inner.intake == Intake::CaughtUp {
+            inner.intake = Intake::Behind(now);
+        }
     }
 
     /// Events of nobody, and events that proved nothing, since the start.

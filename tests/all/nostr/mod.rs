@@ -7,6 +7,7 @@ mod foreign;
 mod outages;
 pub mod phone;
 mod refusals;
+mod remote;
 mod rogue;
 mod rogues;
 pub mod room;

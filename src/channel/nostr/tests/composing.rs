@@ -50,7 +50,9 @@ fn a_packet_can_be_read_by_people_and_programs() {
             format!("expiration {}", NOW + 3_600 + 25 * 3_600),
         ]
     );
-    let wrap = compose::wrap(&event, &us(), &kim().public_key(), &keys(9), Seconds::from(NOW), [5, 7]).unwrap();
+    let (signer, kim, key) = (Signer::Local(Identity::new(us())), kim().public_key(), keys(9));
+    let wrapping = signer.wrap(&event, &kim, &key, Seconds::from(NOW), [5, 7]);
+    let wrap = futures_executor::block_on(wrapping).unwrap();
     assert_eq!(wrap.created_at.as_secs(), NOW - 7);
     assert_eq!(tags(&wrap.clone().into()).len(), 2, "who gets it, and when it can go");
 }

@@ -4,7 +4,9 @@ use super::*;
 fn what_was_said_in_private_is_opened_and_proven_without_our_key() {
     let us = us().public_key();
     let rumor = unsigned(&kim(), 14, &[&["p", &us.to_hex()]], "approve 7K3QXM");
-    let wrap = compose::wrap(&rumor, &kim(), &us, &keys(9), Seconds::from(NOW), [100, 172_799]).unwrap();
+    let (signer, ephemeral) = (Signer::Local(Identity::new(kim())), keys(9));
+    let wrapping = signer.wrap(&rumor, &us, &ephemeral, Seconds::from(NOW), [100, 172_799]);
+    let wrap = futures_executor::block_on(wrapping).unwrap();
     let (evidence, said) = opened(&wrap).unwrap();
     assert_eq!(said.content, "approve 7K3QXM");
     assert_eq!(said.id, rumor.id.unwrap().to_hex());
