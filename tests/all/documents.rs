@@ -157,3 +157,23 @@ fn every_test_the_invariants_name_exists() {
         }
     }
 }
+
+/// Below these the crates that read what strangers send have known faults, and with a second provider of TLS
+/// rustls panics at the first connection.
+#[test]
+fn the_crates_that_read_strangers_words_are_mended_ones() {
+    let lock = read("Cargo.lock");
+    let version = |name: &str| {
+        let of = format!("name = \"{name}\"\nversion = \"");
+        let found: Vec<&str> = lock.split(&of).skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(found.len(), 1, "{name} is there once: {found:?}");
+        found[0].split('.').map(|part| part.parse().unwrap()).collect::<Vec<u64>>()
+    };
+    assert!(version("nostr") >= vec![0, 44, 8]);
+    assert!(version("nostr-relay-pool") >= vec![0, 44, 3]);
+    assert!(version("nostr-connect") >= vec![0, 44, 1]);
+    for banned in ["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "native-tls"] {
+        assert!(!lock.contains(&format!("name = \"{banned}\"")), "{banned}");
+        assert!(read("deny.toml").contains(&format!("crate = \"{banned}\"")), "{banned} in deny.toml");
+    }
+}
