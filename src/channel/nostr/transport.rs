@@ -91,37 +91,48 @@ impl Transport {
         // An IPv6 address stands in brackets in an URL, and without them everywhere else.
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let found: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
-        if found.is_empty() {
-            return Err(NotConnected::NoHost);
-        }
-        let configured = self.is_configured(url);
-        let allowed = found.into_iter().filter(|address| configured || is_public(address.ip()));
-        let allowed: Vec<SocketAddr> = allowed.take(ADDRESSES_MAX).collect();
-        if allowed.is_empty() { Err(NotConnected::NotPublic) } else { Ok(allowed) }
+        allowed(found, self.is_configured(url))
     }
 
-    async fn open(&self, url: &RelayUrl) -> Result<WebSocket, NotConnected> {
-        let mut last = NotConnected::NoHost;
-        for address in self.addresses(url).await? {
-            let stream = match TcpStream::connect(address).await {
-                Ok(stream) => stream,
-                Err(error) => {
-                    last = error.into();
-                    continue;
-                }
-            };
-            stream.set_nodelay(true)?;
-            let config =
-                WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
-            let opening = tokio_tungstenite::client_async_tls_with_config(url.as_str(), stream, Some(config), None);
-            // It is large, and this future is polled on small stacks.
-            match Box::pin(opening).await {
-                Ok((socket, _)) => return Ok(WebSocket::Tokio(socket)),
-                Err(error) => last = Box::new(error).into(),
-            }
-        }
-        Err(last)
+    async fn open(&self, url: &RelayUrl, timeout: Duration) -> Result<WebSocket, NotConnected> {
+        open_any(url, self.addresses(url).await?, timeout).await
     }
+}
+
+/// Those of the addresses of a relay that may be connected to: of the configuration's all, of others' those that
+/// everybody could reach.
+fn allowed(found: Vec<SocketAddr>, configured: bool) -> Result<Vec<SocketAddr>, NotConnected> {
+    if found.is_empty() {
+        return Err(NotConnected::NoHost);
+    }
+    let allowed = found.into_iter().filter(|address| configured || is_public(address.ip()));
+    let allowed: Vec<SocketAddr> = allowed.take(ADDRESSES_MAX).collect();
+    if allowed.is_empty() { Err(NotConnected::NotPublic) } else { Ok(allowed) }
+}
+
+/// The first that answers. Each gets its share of the time: one that swallows every word, as many an IPv6 address
+/// does, must not keep the next from being tried.
+async fn open_any(url: &RelayUrl, addresses: Vec<SocketAddr>, timeout: Duration) -> Result<WebSocket, NotConnected> {
+    let mut last = NotConnected::NoHost;
+    let share = timeout / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+    for address in addresses {
+        match tokio::time::timeout(share, open_at(url, address)).await {
+            Ok(Ok(socket)) => return Ok(socket),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = NotConnected::TooSlow(share),
+        }
+    }
+    Err(last)
+}
+
+async fn open_at(url: &RelayUrl, address: SocketAddr) -> Result<WebSocket, NotConnected> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
+    let opening = tokio_tungstenite::client_async_tls_with_config(url.as_str(), stream, Some(config), None);
+    // It is large, and this future is polled on small stacks.
+    let (socket, _) = Box::pin(opening).await.map_err(Box::new)?;
+    Ok(WebSocket::Tokio(socket))
 }
 
 impl WebSocketTransport for Transport {
@@ -137,7 +148,7 @@ impl WebSocketTransport for Transport {
     ) -> BoxedFuture<'a, Result<(WebSocketSink, WebSocketStream), TransportError>> {
         Box::pin(async move {
             let url = RelayUrl::parse(url.as_str()).map_err(|_| TransportError::backend(NotConnected::NoHost))?;
-            let opened = tokio::time::timeout(timeout, self.open(&url)).await;
+            let opened = tokio::time::timeout(timeout, self.open(&url, timeout)).await;
             let socket = opened.unwrap_or(Err(NotConnected::TooSlow(timeout))).map_err(TransportError::backend)?;
             let (sink, stream) = socket.split();
             let sink: WebSocketSink = Box::new(Outgoing(sink));
@@ -173,5 +184,69 @@ impl Sink<Message> for Outgoing {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         Pin::new(&mut self.0).poll_close(cx).map_err(TransportError::backend)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn url(text: &str) -> RelayUrl {
+        RelayUrl::parse(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn of_somebodys_list_only_public_addresses_are_used() {
+        let own = url("ws://127.0.0.1:7447");
+        let transport = Transport::new(BTreeSet::from([own.clone()]));
+        for inside in [
+            "ws://127.0.0.1",
+            "ws://localhost:7447",
+            "ws://[::1]:7447",
+            "ws://2130706433",
+            "ws://0x7f.1",
+            "ws://0.0.0.0",
+            "ws://10.1.2.3",
+            "ws://192.168.0.1",
+            "ws://100.64.0.1",
+            "ws://169.254.169.254",
+            "wss://[::ffff:10.0.0.1]",
+            "wss://[fd00::1]",
+        ] {
+            let found = transport.addresses(&url(inside)).await;
+            assert!(matches!(found, Err(NotConnected::NotPublic)), "{inside}: {found:?}");
+        }
+        assert!(transport.addresses(&own).await.is_ok());
+        assert!(transport.addresses(&url("ws://8.8.8.8")).await.is_ok());
+    }
+
+    #[test]
+    fn it_is_the_address_of_a_name_that_is_judged() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let found = || vec![at("10.1.2.3:443"), at("8.8.8.8:443"), at("[fe80::1]:443")];
+        assert_eq!(allowed(found(), false).unwrap(), [at("8.8.8.8:443")]);
+        assert_eq!(allowed(found(), true).unwrap(), found());
+        assert!(matches!(allowed(vec![at("10.1.2.3:443")], false), Err(NotConnected::NotPublic)));
+        assert!(matches!(allowed(Vec::new(), true), Err(NotConnected::NoHost)));
+    }
+
+    #[tokio::test]
+    async fn where_one_address_refuses_or_is_silent_the_next_is_tried() {
+        let listen = || TcpListener::bind(("127.0.0.1", 0));
+        let (refuses, silent, good) = (listen().await.unwrap(), listen().await.unwrap(), listen().await.unwrap());
+        let at = |listener: &TcpListener| listener.local_addr().unwrap();
+        let addresses = vec![at(&refuses), at(&silent), at(&good)];
+        drop(refuses);
+        let serving = tokio::spawn(async move {
+            let (stream, _) = good.accept().await.unwrap();
+            tokio_tungstenite::accept_async(stream).await.map(drop)
+        });
+        let opened = open_any(&url("ws://relay.example"), addresses, Duration::from_millis(900)).await;
+        assert!(opened.is_ok(), "{:?}", opened.err());
+        serving.await.unwrap().unwrap();
+        let only = open_any(&url("ws://relay.example"), vec![at(&silent)], Duration::from_millis(50)).await;
+        assert!(matches!(only, Err(NotConnected::TooSlow(_))));
     }
 }
