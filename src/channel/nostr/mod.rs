@@ -38,7 +38,7 @@ mod tests;
 pub use approver::{Approver, NotDecided, Told};
 pub use bunker::{Bunker, Key};
 pub use decision::{DECISION, NoDecision, SignedDecision, Verb};
-pub use embedded::Embedded;
+pub use embedded::{Embedded, Knows};
 pub use evidence::{Evidence, NoEvidence};
 pub use identity::{Identity, IdentityError, npub};
 pub use reaction::{Reaction, reaction};

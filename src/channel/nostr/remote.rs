@@ -529,22 +529,16 @@ mod tests {
         let keys = Keys::new(nostr_sdk::SecretKey::from_slice(&[1; 32]).unwrap());
         let other = Keys::new(nostr_sdk::SecretKey::from_slice(&[2; 32]).unwrap());
         let tags = || [Tag::public_key(other.public_key())];
-        let event = |at: u64, kind, text: &str| {
-            UnsignedEvent::new(keys.public_key(), Seconds::from(at), kind, tags(), text)
-        };
+        let event =
+            |at: u64, kind, text: &str| UnsignedEvent::new(keys.public_key(), Seconds::from(at), kind, tags(), text);
         let asked = event(5, Kind::TextNote, "ada is dead");
         let signed = |event: UnsignedEvent| event.sign_with_keys(&keys).unwrap().as_json();
         let good = signed(asked.clone());
         assert_eq!(same(&asked, &good).unwrap().as_json(), good);
         let in_another_name =
             UnsignedEvent::new(other.public_key(), Seconds::from(5), Kind::TextNote, tags(), "ada is dead");
-        let without_tags = UnsignedEvent::new(
-            keys.public_key(),
-            Seconds::from(5),
-            Kind::TextNote,
-            Vec::<Tag>::new(),
-            "ada is dead",
-        );
+        let without_tags =
+            UnsignedEvent::new(keys.public_key(), Seconds::from(5), Kind::TextNote, Vec::<Tag>::new(), "ada is dead");
         for wrong in [
             signed(event(6, Kind::TextNote, "ada is dead")),
             signed(event(5, Kind::Reaction, "ada is dead")),

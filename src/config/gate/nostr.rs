@@ -137,6 +137,14 @@ impl Nostr {
         if self.relays.is_empty() && self.embedded_relay.is_none() && !notes.has_error_under(&below(trail, "relays")) {
             missing("relays", "name the relays to use, such as `relays: [wss://relay.example.org]`");
         }
+        if let Some(at) = self.embedded_relay.filter(|at| !at.ip().is_loopback()) {
+            let message = format!(
+                "`channels.nostr.embedded_relay`: whoever reaches {at} can read every open note there, sees who gets \
+                 private messages and when, and can fill it with messages for you, all of it without encryption on the \
+                 way; let it listen at 127.0.0.1, behind a proxy that speaks wss"
+            );
+            notes.warning(&below(trail, "embedded_relay"), message);
+        }
         if self.secret_key_file.is_some() && self.remote_signer_file.is_some() {
             let message = "`channels.nostr.remote_signer_file`: there is a `secret_key_file` as well; name one of them";
             notes.error(&below(trail, "remote_signer_file"), message.to_owned());
@@ -163,6 +171,15 @@ impl Nostr {
                     }
                     Some(found) if found.nostr.is_empty() => {
                         let message = format!("`{}`: {person} has no `nostr` key in `people`; add one", spell(&trail));
+                        notes.warning(&trail, message);
+                    }
+                    // Their list cannot be looked for here.
+                    Some(found) if found.relays.is_empty() && self.enabled && audience.style == NostrStyle::Private => {
+                        let message = format!(
+                            "`{}`: {person} has no `relays` in `people`, and is reached only if a list of theirs (kind \
+                             10050) is found; `doctor nostr` looks for it, or give {person} `relays`",
+                            spell(&trail)
+                        );
                         notes.warning(&trail, message);
                     }
                     Some(_) => {}

@@ -127,10 +127,6 @@ fn each_mistake_has_its_line_and_what_would_be_right() {
         ),
         ("channels: {nostr: {relays: ['http://x']}}", "`channels.nostr.relays[0]` is no relay; write wss://"),
         ("channels: {nostr: {relays: ['ws://u:p@x']}}", "holds a name or password"),
-        (
-            "channels: {nostr: {enabled: true, relays: ['ws://x'], audiences: {a: {people: []}}, secret_key_file: a, remote_signer_file: b}}",
-            "`channels.nostr.remote_signer_file`: there is a `secret_key_file` as well; name one of them",
-        ),
         ("channels: {nostr: {bunker: x}}", "put it into a file of its own and name that in `remote_signer_file`"),
         ("channels: {nostr: {nsec: x}}", "put it into a file of its own and name that in `secret_key_file`"),
         ("channels: {nostr: {embedded_relay: '7447'}}", "is no address with a port"),
@@ -247,4 +243,32 @@ fn people_are_told_apart() {
     let npub = "npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg";
     let two = format!("people: {{kim: {{local_user: 1, approves: '*', nostr: {npub}}}, lee: {{nostr: [{key}]}}}}");
     check(&two, &["are both the Nostr key"]);
+}
+
+#[test]
+fn whom_nostr_may_not_reach_and_who_may_reach_it() {
+    let npub = "npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg";
+    let file = |person: &str, nostr: &str| {
+        format!(
+            "people: {{kim: {{local_user: 1, approves: '*', nostr: {npub}{person}}}}}\nchannels: {{nostr: {{enabled: true, \
+             relays: ['ws://x'], audiences: {{a: {{people: [kim]{nostr}}}}}}}}}\n"
+        )
+    };
+    let own = ", relays: ['wss://r.example']";
+    check(&file(own, ""), &[]);
+    check(&file("", ", style: note"), &[]);
+    let unsure = "warning: `channels.nostr.audiences.a.people`: kim has no `relays` in `people`, and is reached only if a \
+                  list of theirs (kind 10050) is found; `doctor nostr` looks for it, or give kim `relays`";
+    check(&file("", ""), &[unsure]);
+    check(&file("", "").replace("enabled: true", "enabled: false"), &[]);
+    let with = |key: &str| file(own, "").replace("relays: ['ws://x']", &format!("relays: ['ws://x'], {key}"));
+    check(
+        &with("secret_key_file: a, remote_signer_file: b"),
+        &["`channels.nostr.remote_signer_file`: there is a `secret_key_file` as well; name one of them"],
+    );
+    check(
+        &with("embedded_relay: '0.0.0.0:7447'"),
+        &["warning: `channels.nostr.embedded_relay`: whoever reaches 0.0.0.0:7447 can read every open note there"],
+    );
+    check(&with("embedded_relay: '127.0.0.1:7447'"), &[]);
 }

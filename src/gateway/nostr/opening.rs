@@ -24,10 +24,8 @@ use super::SOURCE;
 use super::intake::{Came, ROOM, Seen, input};
 use super::start;
 use crate::approval::Speaker;
-use crate::channel::nostr::nostr_sdk::{Event, PublicKey, Timestamp as Seconds};
-use crate::channel::nostr::{
-    Clock, Evidence, Key, NotSigned, NotUnwrapped, RemoteSigner, Signer, Utterance, unwrap_remotely,
-};
+use crate::channel::nostr::nostr_sdk::{Event, PublicKey};
+use crate::channel::nostr::{Evidence, Key, NotSigned, NotUnwrapped, RemoteSigner, Signer, Utterance, unwrap_remotely};
 use crate::config::gate::Nostr;
 use crate::gateway::{Gateway, InForce, inbox};
 use crate::wording::Alarm;
@@ -51,9 +49,7 @@ pub(super) async fn speaker(gateway: &Arc<Gateway>, key: Key, config: &Nostr) ->
         Key::Here(identity) => return Some(Signer::Local(identity)),
         Key::Remote(bunker) => bunker,
     };
-    let timed = Arc::clone(gateway);
-    let clock: Clock = Arc::new(move || Seconds::from(u64::try_from(timed.clock.now().as_secs()).unwrap_or(0)));
-    let remote = RemoteSigner::start(bunker, config.call_deadline, clock);
+    let remote = RemoteSigner::start(bunker, config.call_deadline, start::clock(gateway));
     let attending = tokio::spawn(attend(Arc::clone(gateway), remote.clone()));
     loop {
         tokio::select! {

@@ -15,9 +15,9 @@ use super::opening::{self, speaker};
 use super::pages::Pages;
 use super::relay::Line;
 use super::send::Sender;
-use crate::approval::Channel;
+use crate::approval::{Channel, Speaker};
 use crate::channel::nostr::nostr_sdk::{Event, PublicKey, RelayUrl, Timestamp as Seconds};
-use crate::channel::nostr::{Embedded, Key, Overheard, Relays, Signer, Word, lists};
+use crate::channel::nostr::{Clock, Embedded, Key, Knows, Overheard, Relays, Signer, Word, lists};
 use crate::gateway::ledger::from_body;
 use crate::gateway::{Gateway, deliver, inbox, speak, start};
 use crate::pool::Timestamp;
@@ -92,7 +92,7 @@ pub fn configured(gateway: &Gateway) -> BTreeSet<RelayUrl> {
 async fn work(gateway: &Arc<Gateway>, signer: Signer) {
     let config = gateway.in_force().config.gate.channels.nostr.clone();
     let embedded = match config.embedded_relay {
-        Some(at) => Some(Embedded::start(at).await),
+        Some(at) => Some(Embedded::start(at, clock(gateway), knows(gateway)).await),
         None => None,
     };
     if let Some(Err(why)) = &embedded {
@@ -157,6 +157,21 @@ async fn work(gateway: &Arc<Gateway>, signer: Signer) {
     // What is in hand is kept; the rest comes again.
     keeping.abort();
     drop(embedded);
+}
+
+/// The gateway's time, as events have it.
+pub(super) fn clock(gateway: &Arc<Gateway>) -> Clock {
+    let gateway = Arc::clone(gateway);
+    Arc::new(move || Seconds::from(u64::try_from(gateway.clock.now().as_secs()).unwrap_or(0)))
+}
+
+/// Who is the gateway or a person, by the files in force.
+fn knows(gateway: &Arc<Gateway>) -> Knows {
+    let gateway = Arc::clone(gateway);
+    Arc::new(move |key| {
+        gateway.nostr.us().as_deref() == Some(key)
+            || gateway.in_force().people.who(&Speaker::Nostr(key.to_owned())).is_some()
+    })
 }
 
 /// Tells a relay who we are, without which most clients let nobody answer us in private.

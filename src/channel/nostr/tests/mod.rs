@@ -4,6 +4,7 @@ mod addresses;
 mod composing;
 mod corpus;
 mod decisions;
+mod embedded;
 mod evidence;
 mod threads;
 mod wraps;
