@@ -11,6 +11,7 @@
 
 pub mod address;
 mod approver;
+mod asking;
 mod bunker;
 pub mod compose;
 mod decision;

@@ -15,12 +15,12 @@ use super::intake::{Came, OPEN};
 use super::pages::Pages;
 use super::people::all_keys;
 use super::{SOURCE, start};
-use crate::channel::nostr::Relays;
 use crate::channel::nostr::nostr_sdk::pool::RelayNotification;
 use crate::channel::nostr::nostr_sdk::{
     ClientMessage, Filter, Kind, PublicKey, Relay, RelayMessage, RelayStatus, RelayUrl, SubscriptionId,
     Timestamp as Seconds,
 };
+use crate::channel::nostr::{Relays, Signer};
 use crate::gateway::Gateway;
 use crate::wording::Alarm;
 
@@ -197,6 +197,12 @@ impl Line {
                         status: RelayStatus::Disconnected | RelayStatus::Terminated | RelayStatus::Banned,
                     }) => return "the connection was lost".to_owned(),
                     Ok(RelayNotification::Shutdown) => return "the connection was lost".to_owned(),
+                    // It asks once on each connection, and the signer was silent just then.
+                    Ok(RelayNotification::AuthenticationFailed)
+                        if matches!(this.relays.signer(), Signer::Remote(..)) =>
+                    {
+                        return "it could not be told who we are".to_owned();
+                    }
                     Ok(_) => {}
                     // Some of it was not seen, and any question may be closed by now.
                     Err(RecvError::Lagged(_)) => {

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use nostr_connect::prelude::{
     NostrConnectKeys, NostrConnectRemoteSigner, NostrConnectRequest, NostrConnectSignerActions,
 };
+use nostr_relay_builder::builder::{RelayBuilderNip42, RelayBuilderNip42Mode};
+use nostr_relay_builder::prelude::{LocalRelay, RateLimit, RelayBuilder};
 use nostr_sdk::nips::nip44;
 use nostr_sdk::prelude::*;
 use serde_json::{Value, json};
@@ -266,4 +268,25 @@ fn the_doctor_and_keys_tell_of_the_signer() {
     let known = room.world.says(&["keys", "show"]);
     known.mentions(&keys(SIGNER).public_key().to_bech32().unwrap()).mentions(&room.url);
     assert!(!known.out.contains(SECRET), "{known:?}");
+}
+
+#[test]
+fn it_also_says_who_we_are_to_a_relay_that_wants_to_know() {
+    let mut room = with_signer(&["ada"]);
+    let _signer = Rogue::start(&room, Manner::Good);
+    let guarded = LocalRelay::new(
+        RelayBuilder::default()
+            .rate_limit(RateLimit { max_reqs: 500, notes_per_minute: 100_000 })
+            .nip42(RelayBuilderNip42 { mode: RelayBuilderNip42Mode::Both }),
+    );
+    let url = room.handle().block_on(async {
+        guarded.run().await.unwrap();
+        guarded.url().await.to_string()
+    });
+    room.moves_to(&url);
+    let room = room.start();
+    room.world.silence("ada");
+    let packet = room.kim.packet_about("ada");
+    room.kim.replies(&packet, "deny");
+    room.world.until_journal("ada", "denied");
 }
