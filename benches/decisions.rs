@@ -126,7 +126,7 @@ async fn gateway(dir: &Path, agents: usize) -> (Arc<Gateway>, u32) {
     let gateway = Gateway::new(Parts {
         store,
         clock: Arc::clone(&clock),
-        launcher: Launcher { program: env!("CARGO_BIN_EXE_lazarus-gate").into() },
+        launcher: Launcher::new(env!("CARGO_BIN_EXE_lazarus-gate")),
         runs,
         sweeper,
         config,

@@ -43,6 +43,7 @@ pub fn run(world: &World, args: &RunArgs) -> anyhow::Result<ExitCode> {
         observe: args.observe,
         // Goes on naming the running binary when the file is replaced by an upgrade.
         shim: PathBuf::from("/proc/self/exe"),
+        small_shim: small_shim(),
         environment: environment(),
         output: Terminal::new(Box::new(anstream::stdout()))?,
         terminal_input: args.stdin,
@@ -54,6 +55,11 @@ pub fn run(world: &World, args: &RunArgs) -> anyhow::Result<ExitCode> {
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the shim's own program is, if it is installed at all: beside this one.
+pub(super) fn small_shim() -> Option<PathBuf> {
+    Some(std::env::current_exe().ok()?.with_file_name("lazarus-gate-shim"))
 }
 
 /// The environment that commands get parts of, as the daemon was started with it.

@@ -106,12 +106,12 @@ pub async fn take_in(
         gateway.gate.close();
         gateway.bells.inbox.notify_one();
     }
+    if plan {
+        gateway.bells.plan.notify_one();
+    }
     if done {
         gateway.bells.revive.notify_one();
         gateway.bells.deliver();
-    }
-    if plan {
-        gateway.bells.plan.notify_one();
     }
     Ok(arrived)
 }

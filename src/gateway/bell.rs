@@ -55,11 +55,11 @@ impl Bells {
         self.deliver();
     }
 
-    /// A message may be due.
+    /// A message may be due. Whom a task rings last runs next on its thread: whoever tapped looks at a spinner.
     pub fn deliver(&self) {
         self.terminal.notify_one();
-        self.telegram.notify_one();
         self.nostr.notify_one();
+        self.telegram.notify_one();
     }
 
     /// The bell of whoever sends on `channel`.

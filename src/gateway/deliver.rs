@@ -29,7 +29,7 @@ const TOGETHER: usize = 20;
 /// Targets that are sent to at the same time.
 const TARGETS: usize = 64;
 /// New messages are looked for so often at most, while others are on their way.
-const BREATH: Duration = Duration::from_millis(2);
+const BREATH: Duration = Duration::from_millis(8);
 /// And so many times as long as the last look took passes before the next: with thousands of messages due,
 /// each look counts.
 const REST: u32 = 4;

@@ -33,6 +33,8 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// After a look at the live executions so many times as long as that took passes before the next:
 /// with thousands of them each look counts.
 const REST: u32 = 4;
+/// And not less than this, or cheap looks would be many. The first ring after a quiet while waits for nothing.
+const REST_MIN: Duration = Duration::from_millis(5);
 
 /// Commands that run at the same time: a fleet that died as a whole must not become as many
 /// processes on this machine at once. The others stay ready, and are checked again when it is their turn.
@@ -68,8 +70,12 @@ impl Default for Attended {
 }
 
 impl Attended {
-    fn begin(&self, id: &str) -> bool {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned())
+    fn is_attended(&self, id: &str) -> bool {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+
+    fn begin(&self, id: &str) {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
     }
 
     fn end(&self, id: &str) {
@@ -83,22 +89,23 @@ pub async fn step(
     attended: &Arc<Attended>,
     routines: &mut JoinSet<()>,
 ) -> Result<usize, StoreError> {
-    let live = {
-        let mut read = gateway.store.read().await?;
-        store::executions::live(&mut read).await?
-    };
+    let mut read = gateway.store.read().await?;
+    let live = store::executions::live_in_short(&mut read).await?;
     let mut begun = 0;
     for row in live {
-        if !attended.begin(&row.id) {
+        if attended.is_attended(&row.id) {
             continue;
         }
-        begun += 1;
-        let (gateway, attended) = (Arc::clone(gateway), Arc::clone(attended));
         // A fresh one is begun at once, on the word of this row: what is decided is read again anyway.
         let fresh = match row.state {
-            ExecutionPhase::Ready => ledger::from_body("executions", &row.id, &row.body).ok(),
+            ExecutionPhase::Ready => store::executions::load(&mut read, &row.id)
+                .await?
+                .and_then(|whole| ledger::from_body("executions", &row.id, &whole.body).ok()),
             _ => None,
         };
+        attended.begin(&row.id);
+        begun += 1;
+        let (gateway, attended) = (Arc::clone(gateway), Arc::clone(attended));
         let (execution, incident) = (ExecutionId(row.id), IncidentId(row.incident_id));
         routines.spawn(async move {
             let attending = Attending { attended: &attended, id: &execution.0 };
@@ -119,7 +126,7 @@ pub async fn run(gateway: Arc<Gateway>) {
     while !gateway.bells.is_stopping() {
         let (now, began) = (gateway.clock.now(), Instant::now());
         let stepped = step(&gateway, &attended, &mut routines).await;
-        let rested = Instant::now() + began.elapsed() * REST;
+        let rested = Instant::now() + REST_MIN.max(began.elapsed() * REST);
         match stepped {
             Ok(0) => {}
             Ok(begun) => gateway.status.task(TaskName::Revive, true, format!("{begun} executions taken up"), now),

@@ -34,6 +34,8 @@ pub struct RunOptions {
     pub observe: bool,
     /// The shim's program: literally `/proc/self/exe` in the daemon.
     pub shim: PathBuf,
+    /// Where the shim's own, small program would be.
+    pub small_shim: Option<PathBuf>,
     /// The daemon's environment, read once.
     pub environment: BTreeMap<String, String>,
     /// Where the terminal channel writes.
@@ -103,10 +105,15 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let capped =
         budget.is_capped().then(|| Alarm::DescriptorsCapped { slots: u32::try_from(slots).unwrap_or(u32::MAX) });
     let budget = DescriptorBudget { slots, ..budget };
+    let launcher = Launcher::new(options.shim);
+    let launcher = match &options.small_shim {
+        Some(path) => launcher.or_by(path).await,
+        None => launcher,
+    };
     let gateway = Gateway::new(Parts {
         store,
         clock,
-        launcher: Launcher { program: options.shim },
+        launcher,
         runs,
         sweeper: Sweeper::new(http, systemd, budget, Arc::new(move || probe_clock.now())),
         config,

@@ -1,7 +1,7 @@
 //! Carrying out: a command is started exactly once, or it is said plainly that this is not known.
 //!
-//! A command never starts from the daemon itself but through a **shim**, this same binary in a
-//! process group of its own, so that a kill -9 of the daemon loses neither the command nor its
+//! A command never starts from the daemon itself but through a **shim**, this same binary (or the small one
+//! that is nothing but the shim) in a process group of its own, so that a kill -9 of the daemon loses neither the command nor its
 //! outcome. What happened is told by files in a run folder that no two attempts share:
 //!
 //! ```text
@@ -32,6 +32,7 @@ mod post;
 mod run_folder;
 mod settle;
 pub mod shim;
+mod small;
 mod start;
 mod template;
 

@@ -3,7 +3,8 @@
 //! `lazarus-gate shim RUN_FOLDER` takes the run's lock, makes its mark, runs the command and writes the outcome; the
 //! order of these and their fsyncs is what "exactly once" rests on. It is one thread without a runtime, and does
 //! nothing before the command's start that it need not do: each millisecond here is one between a person's tap and
-//! the command.
+//! the command. For the same reason it is also a program of its own, `lazarus-gate-shim`: the system needs a
+//! millisecond more to start the whole of `lazarus-gate`.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -38,6 +39,49 @@ pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
             let _ = writeln!(io::stderr(), "lazarus-gate shim: failed to {}", told(&e));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Asks the shim's own program for [`CONTRACT`].
+pub(super) const CONTRACT_FLAG: &str = "--contract";
+
+/// What daemon and shim have to agree on, as a number: the sources of both sides of a run folder. Two programs of the
+/// same number were built from the same ones.
+pub(super) const CONTRACT: u64 = contract();
+
+const fn contract() -> u64 {
+    let sources: [&[u8]; 7] = [
+        env!("CARGO_PKG_VERSION").as_bytes(),
+        include_bytes!("shim.rs"),
+        include_bytes!("run_folder.rs"),
+        include_bytes!("command.rs"),
+        include_bytes!("output.rs"),
+        include_bytes!("outcome.rs"),
+        include_bytes!("settle.rs"),
+    ];
+    // FNV-1a: it tells builds apart, and nobody is to be kept from forging it.
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325 ^ cfg!(feature = "failpoints") as u64;
+    let mut source = 0;
+    while source < sources.len() {
+        let mut at = 0;
+        while at < sources[source].len() {
+            hash = (hash ^ sources[source][at] as u64).wrapping_mul(0x0000_0100_0000_01b3);
+            at += 1;
+        }
+        source += 1;
+    }
+    hash
+}
+
+/// As [`main`], for the shim's own program; `args` are all of them.
+pub fn main_alone(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+    match args.next() {
+        Some(verb) if verb == "shim" => main(args),
+        Some(flag) if flag == CONTRACT_FLAG => match writeln!(io::stdout(), "{CONTRACT:016x}") {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        _ => main(std::iter::empty()),
     }
 }
 

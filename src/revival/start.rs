@@ -1,5 +1,6 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -8,13 +9,13 @@ use tokio::process::{Child, ChildStdout, Command};
 use super::error::RevivalError;
 use super::run_folder::{CommandSpec, RunFolder};
 use super::settle::wait_unlocked;
+use super::small::SmallShim;
 
 /// Starts shims.
 #[derive(Clone, Debug)]
 pub struct Launcher {
-    /// The shim's program: literally `/proc/self/exe` in the daemon, which goes on naming the running binary when the
-    /// file was replaced; the built binary in tests.
-    pub program: PathBuf,
+    program: PathBuf,
+    small: Option<Arc<SmallShim>>,
 }
 
 /// A shim that was started and has not been waited for. Dropping it ends nothing: the shim goes on, and the runtime
@@ -28,13 +29,38 @@ pub struct Started {
 }
 
 impl Launcher {
+    /// Starts `program shim …`: literally `/proc/self/exe` in the daemon, which goes on naming the running binary when
+    /// the file was replaced; the built binary in tests.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), small: None }
+    }
+
+    /// The same, by the shim's own program at `path` as long as that is of this very build.
+    pub async fn or_by(self, path: &Path) -> Self {
+        let small = match SmallShim::find(path).await {
+            Ok(small) => Some(Arc::new(small)),
+            Err(why) => {
+                tracing::debug!(path = %path.display(), why, "commands are started by the whole program");
+                None
+            }
+        };
+        Self { small, ..self }
+    }
+
+    /// What the next shim is started from.
+    pub fn program(&self) -> PathBuf {
+        let small = self.small.as_ref().filter(|small| small.is_unchanged());
+        small.map_or_else(|| self.program.clone(), |small| small.path())
+    }
+
     /// Starts the shim of `folder`, which [`RunFolder::create`] made from the same `spec`, and returns at once. Must be
     /// called within a tokio runtime. An error means that nothing was started; [`settle`](super::settle()) proves it.
     ///
     /// The shim gets a process group of its own, so no signal to the daemon's group reaches it, and the command's
     /// environment as its own. No `pre_exec`: it would make the daemon fork instead of spawn.
     pub fn start(&self, folder: &RunFolder, spec: &CommandSpec) -> Result<Started, RevivalError> {
-        let mut command = Command::new(&self.program);
+        let program = self.program();
+        let mut command = Command::new(&program);
         command
             .arg0("lazarus-gate")
             .arg("shim")
@@ -49,7 +75,7 @@ impl Launcher {
         #[cfg(feature = "failpoints")]
         command.envs(crate::fail_point::settings().iter().map(|(name, value)| (name, value)));
         fail_point!("start.before_spawn");
-        let failed = |source| RevivalError::Start { program: self.program.clone(), source };
+        let failed = |source| RevivalError::Start { program: program.clone(), source };
         let mut child = command.spawn().map_err(failed)?;
         fail_point!("start.after_spawn");
         Ok(Started { done: child.stdout.take(), child, folder: folder.clone() })

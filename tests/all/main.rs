@@ -12,6 +12,7 @@ mod door;
 mod nostr;
 mod plan;
 mod shim;
+mod small_shim;
 mod stories;
 mod systemd;
 mod takeover;

@@ -71,7 +71,7 @@ impl World {
 }
 
 fn launcher() -> Launcher {
-    Launcher { program: SHIM.into() }
+    Launcher::new(SHIM)
 }
 
 fn ended(folder: &RunFolder) -> Outcome {
@@ -347,7 +347,7 @@ async fn a_shim_that_cannot_be_started_is_proven_never_to_have_been() {
     let world = World::new();
     let spec = world.script("true");
     let folder = world.folder(&spec);
-    assert!(Launcher { program: "/nowhere/lazarus-gate".into() }.start(&folder, &spec).is_err());
+    assert!(Launcher::new("/nowhere/lazarus-gate").start(&folder, &spec).is_err());
     assert_eq!(settle(&folder).unwrap(), Settled::NeverStarted);
     for arguments in [vec!["shim"], vec!["shim", "a", "b"]] {
         assert_eq!(Command::new(SHIM).args(arguments).stderr(Stdio::null()).status().unwrap().code(), Some(2));

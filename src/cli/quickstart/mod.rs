@@ -61,6 +61,7 @@ async fn play(args: &QuickstartArgs, fleet: &Fleet) -> anyhow::Result<ExitCode> 
         config: fleet.config(),
         observe: false,
         shim: PathBuf::from("/proc/self/exe"),
+        small_shim: super::run::small_shim(),
         environment: super::run::environment(),
         output: output.clone(),
         terminal_input: !args.auto,

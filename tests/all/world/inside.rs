@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -226,7 +225,7 @@ async fn begin(world: &World, clock: &Arc<SetClock>) -> (Arc<Gateway>, Sweeping)
     let gateway = Gateway::new(Parts {
         store,
         clock,
-        launcher: Launcher { program: Path::new(GATE).to_owned() },
+        launcher: Launcher::new(GATE),
         runs,
         sweeper: Sweeper::new(HttpProber::new(&settings).expect("a prober"), None, budget, now),
         config,
