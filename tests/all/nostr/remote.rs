@@ -234,6 +234,47 @@ fn an_answer_that_it_does_not_open_is_not_given_up() {
 }
 
 #[test]
+fn an_answer_that_waits_to_be_opened_survives_a_kill() {
+    let mut room = with_signer(&["ada"]);
+    let signer = Rogue::start(&room, Manner::Good);
+    room = room.start();
+    room.world.silence("ada");
+    let packet = room.kim.packet_about("ada");
+    signer.behave(Manner::Silent);
+    room.kim.replies(&packet, "deny");
+    room.world.until("the silence is told", |_| {
+        room.world.says(&["status"]).out.contains("the remote signer does not answer").then_some(())
+    });
+    room.world.kill9();
+    signer.behave(Manner::Good);
+    room.world.start_daemon();
+    room.world.until_journal("ada", "denied");
+    assert_eq!(room.world.runs_of("ada"), 0);
+}
+
+#[test]
+fn noise_at_the_signers_relay_ends_no_request() {
+    let room = with_signer(&["ada"]);
+    let _signer = Rogue::start(&room, Manner::Good);
+    room.world.save();
+    let known = room.world.says(&["keys", "show", "--json"]).json().unwrap();
+    let client = PublicKey::parse(known["asked_by"].as_str().unwrap()).unwrap();
+    let noise = |text: &str| room.mallory.says(24_133, &[&["p", &client.to_hex()]], text);
+    let room = &room;
+    let answer = json!({ "id": "1", "result": keys(4).public_key().to_hex() }).to_string();
+    let answer = nip44::encrypt(room.mallory.keys.secret_key(), &client, answer, nip44::Version::V2).unwrap();
+    std::thread::scope(|scope| {
+        let cli = room.world.command_line();
+        let doctor = scope.spawn(move || cli.says(&["doctor", "nostr"]));
+        while !doctor.is_finished() {
+            noise("what nobody can read");
+            noise(&answer);
+        }
+        doctor.join().unwrap().mentions("the remote signer answers: the gateway is npub1");
+    });
+}
+
+#[test]
 fn strangers_do_not_flood_the_signer() {
     let room = with_signer(&["ada"]);
     let signer = Rogue::start(&room, Manner::Good);
@@ -268,6 +309,10 @@ fn the_doctor_and_keys_tell_of_the_signer() {
     let known = room.world.says(&["keys", "show"]);
     known.mentions(&keys(SIGNER).public_key().to_bech32().unwrap()).mentions(&room.url);
     assert!(!known.out.contains(SECRET), "{known:?}");
+    room.world.write("config/bunker", &format!("bunker://nobody?secret={SECRET}"));
+    let seen = room.world.says(&["doctor", "nostr"]);
+    seen.ended_with(1, "without the signer's public key");
+    assert!(!seen.out.contains(SECRET) && !seen.err.contains(SECRET), "{seen:?}");
 }
 
 #[test]
