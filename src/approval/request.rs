@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ApprovalKey, Channel, Code, PersonId};
+use super::{ApprovalKey, Channel, Code, PersonId, Speaker};
 use crate::pool::{AgentName, IncidentId, MissionName, Timestamp};
 
 /// Identifies a request in the store; people use its [`Code`] or [`ApprovalKey`].
@@ -59,6 +59,10 @@ pub struct Decision {
     pub input: InputId,
     /// When that input was worked off.
     pub at: Timestamp,
+    /// The very key or account that said so: it must still be that person's when something is done about it.
+    /// Unknown of what was decided before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<Speaker>,
 }
 
 /// What the packet offers to its readers; what is not offered is not accepted.

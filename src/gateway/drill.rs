@@ -17,7 +17,8 @@ use crate::approval::{Channel, Code, Command, Drill, DrillState, NotHere, Person
 use crate::incident::Refusal;
 use crate::pool::{MissionName, Timestamp};
 use crate::store::drills::{DrillPhase, DrillRecord};
-use crate::store::messages::{MessageKind, MessageState};
+use crate::store::messages::{MessageKind, MessageRow, MessageState};
+use crate::store::tokens::{NewToken, TokenRow};
 use crate::store::{self, Reads, StoreError, Tx};
 use crate::wording::{self, Content, NoDrill};
 
@@ -77,7 +78,7 @@ pub(super) async fn start(
         "id": drill.id, "ends_at": drill.ends_at });
     journal(tx, "drill_started", body, now).await?;
     for outlet in &outlets {
-        put(tx, entry, outlet, &drill).await?;
+        put(tx, entry, outlet, &drill, None).await?;
     }
     let approvers: Vec<&PersonId> =
         entry.people().approvers_of(&drill.mission).map(|person: &Person| &person.id).collect();
@@ -173,7 +174,7 @@ async fn over(tx: &mut Tx, entry: &Entry, drill: &Drill, kind: &str, body: Value
         if row.state == MessageState::Gone {
             continue;
         }
-        let content = content(entry, drill);
+        let content = text_of(entry, drill);
         if row.channel == Channel::Terminal.key() {
             let outlet = Outlet { channel: Channel::Terminal, target: row.target };
             let about = Some(drill.id.clone());
@@ -188,21 +189,95 @@ async fn over(tx: &mut Tx, entry: &Entry, drill: &Drill, kind: &str, body: Value
     Ok(())
 }
 
+/// Shows every drill that is pending in one chat, unless a copy is already on its way there.
+pub(super) async fn show_pending(tx: &mut Tx, entry: &Entry, outlet: &Outlet, banner: &str) -> Result<(), StoreError> {
+    for (drill, copies) in pending(tx).await? {
+        if !copies.iter().any(|copy| copy.target == outlet.target && copy.state == MessageState::Due) {
+            put(tx, entry, outlet, &drill, Some(banner.to_owned())).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Taps may have been dropped, in the time that `gap` tells of: what is pending is shown afresh.
+pub(super) async fn show_afresh(tx: &mut Tx, entry: &Entry, gap: &str) -> Result<(), StoreError> {
+    for (drill, copies) in pending(tx).await? {
+        let old: Vec<&MessageRow> = copies.iter().filter(|copy| copy.channel == Channel::Telegram.key()).collect();
+        for copy in old.iter().filter(|copy| copy.state == MessageState::Sent) {
+            let banner = format!("Taps {gap} may not have reached me. This drill stands again below.");
+            let known = store::tokens::of_copy(tx, &copy.id).await?;
+            let (content, new) = card_of(entry, Channel::Telegram, &drill, &known);
+            let (body, priority) = (json!(content.under(Some(banner))).to_string(), Priority::Progress.number());
+            store::tokens::insert(tx, &copy.id, &new, entry.now).await?;
+            store::messages::edit_card(tx, (*copy).clone(), &entry.id(), priority, entry.now, &body).await?;
+        }
+        let is_coming = old.iter().any(|copy| copy.state == MessageState::Due);
+        for outlet in entry.outlets().iter().filter(|outlet| outlet.channel == Channel::Telegram && !is_coming) {
+            let banner = format!("Taps {gap} may not have reached me. If you tapped then, please tap again.");
+            put(tx, entry, outlet, &drill, Some(banner)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Somebody deleted a card of a drill that waits: if it was the only one in its chat, it is shown again.
+pub(super) async fn shown_again(tx: &mut Tx, entry: &Entry, row: &MessageRow) -> Result<(), StoreError> {
+    let Some(deleted) = row.copy.as_ref().filter(|_| row.kind == MessageKind::Edit) else { return Ok(()) };
+    for (drill, copies) in pending(tx).await? {
+        if row.about.as_ref() != Some(&drill.id) {
+            continue;
+        }
+        store::messages::forget_copy(tx, deleted).await?;
+        let stands = |copy: &MessageRow| copy.id != *deleted && copy.target == row.target;
+        let outlet = entry.outlets().into_iter().find(|outlet| outlet.target == row.target);
+        if let Some(outlet) = outlet.filter(|_| !copies.iter().any(stands)) {
+            let banner = "The card of this drill was deleted; here it is again.".to_owned();
+            put(tx, entry, &outlet, &drill, Some(banner)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The drills that wait, each with its cards that are there or on their way.
+async fn pending(tx: &mut Tx) -> Result<Vec<(Drill, Vec<MessageRow>)>, StoreError> {
+    let mut all = Vec::new();
+    for row in store::drills::pending(tx).await? {
+        let drill: Drill = from_body("drills", &row.id, &row.body)?;
+        let mut copies = store::messages::cards(tx, &drill.id).await?;
+        copies.retain(|copy| copy.state != MessageState::Gone);
+        all.push((drill, copies));
+    }
+    Ok(all)
+}
+
 /// A card of the drill, on its way to `outlet`.
-async fn put(tx: &mut Tx, entry: &Entry, outlet: &Outlet, drill: &Drill) -> Result<(), StoreError> {
-    let (id, mut content) = (entry.id(), content(entry, drill));
-    let mut buttons = Buttons::of(entry, &[]);
-    if outlet.channel == Channel::Telegram {
+async fn put(
+    tx: &mut Tx,
+    entry: &Entry,
+    outlet: &Outlet,
+    drill: &Drill,
+    banner: Option<String>,
+) -> Result<(), StoreError> {
+    let id = entry.id();
+    let (content, tokens) = card_of(entry, outlet.channel, drill, &[]);
+    let (content, about) = (content.under(banner), Some(drill.id.clone()));
+    let card = speak::message(id.clone(), outlet, MessageKind::Card, about, Priority::Request, &content, entry.now);
+    store::messages::insert(tx, &[card]).await?;
+    store::tokens::insert(tx, &id, &tokens, entry.now).await
+}
+
+/// What a card of a drill that waits says, with its button where there are buttons; one that it has had stays.
+fn card_of(entry: &Entry, channel: Channel, drill: &Drill, known: &[TokenRow]) -> (Content, Vec<NewToken>) {
+    let mut content = text_of(entry, drill);
+    let mut buttons = Buttons::of(entry, known);
+    if channel == Channel::Telegram {
         let press = Press::Say { command: Command::Here { target: Target::Code(drill.code) } };
         content.buttons = vec![vec![buttons.button(wording::drill_button(), &press)]];
     }
-    let about = Some(drill.id.clone());
-    let card = speak::message(id.clone(), outlet, MessageKind::Card, about, Priority::Request, &content, entry.now);
-    store::messages::insert(tx, &[card]).await?;
-    store::tokens::insert(tx, &id, &buttons.new, entry.now).await
+    (content, buttons.new)
 }
 
-fn content(entry: &Entry, drill: &Drill) -> Content {
+fn text_of(entry: &Entry, drill: &Drill) -> Content {
     let setting = entry.setting();
     Content {
         html: Some(wording::drill_html(drill, &setting, entry.now)),

@@ -290,6 +290,7 @@ impl Speech<'_> {
             input: InputId(self.input.id.clone()),
             entered_at: self.input.entered_at,
             ballot,
+            speaker: Some(self.said.speaker.clone()),
         };
         match entry.apply(tx, case, None, &|case, facts| incident::vote(case, &vote, facts)).await? {
             Ok(step) => {

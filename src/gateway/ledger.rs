@@ -30,6 +30,8 @@ pub struct Entry {
     /// Who counts where that are not all of the file, because the store has revoked some.
     left: Option<People>,
     hold: Option<store::meta::Hold>,
+    /// What the store says of chats that are lost.
+    lost: Option<String>,
     expiry_waits: bool,
     /// The moment of the job.
     pub now: Timestamp,
@@ -49,7 +51,9 @@ impl Entry {
         };
         let hold = store::meta::hold_in(&all)?;
         gateway.see_hold(hold.clone());
-        Ok(Self { hold, left, in_force, expiry_waits: true, now: gateway.clock.now(), gateway: Arc::clone(gateway) })
+        let lost = all.get(super::speak::LOST).cloned();
+        let now = gateway.clock.now();
+        Ok(Self { hold, left, lost, in_force, expiry_waits: true, now, gateway: Arc::clone(gateway) })
     }
 
     /// Lets requests expire in this job, unless an input that may hold a vote still waits.
@@ -69,6 +73,11 @@ impl Entry {
     /// Who counts, those left out whom the store has revoked.
     pub fn people(&self) -> &People {
         self.left.as_ref().unwrap_or(&self.in_force.people)
+    }
+
+    /// What the store said of lost chats when this job began.
+    pub fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
     }
 
     /// The hold, if there is one.
@@ -175,7 +184,8 @@ impl Entry {
         Err(invalid(&case.incident.id, "no code could be found that was not given before"))
     }
 
-    /// Changes a case by something that is no event and that nobody can refuse: a deadline.
+    /// Changes a case by something that is no event and that nobody can refuse: a deadline. Cards that named
+    /// another one are edited.
     pub async fn quietly(
         &self,
         tx: &mut Tx,
@@ -184,7 +194,13 @@ impl Entry {
     ) -> Result<(), StoreError> {
         let before = case.clone();
         let step = change(case);
-        self.store(tx, Some(&before), &step, &self.facts(None)).await
+        self.store(tx, Some(&before), &step, &self.facts(None)).await?;
+        let (was, is) = (before.deadline(), step.case.deadline());
+        // The first one is what every card says from the beginning: so long after its delivery.
+        if was.is_some() && is.is_some() && was != is {
+            super::copies::refresh(tx, self, &step).await?;
+        }
+        Ok(())
     }
 
     /// Opens a case for an agent that was taken for dead, and plans it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ledger::{self, Entry};
-use super::{Gateway, copies, inbox, nostr, speak, telegram};
+use super::{Gateway, copies, drill, inbox, nostr, speak, telegram};
 use crate::approval::Request;
 use crate::channel::Delivery;
 use crate::incident::{self, Step};
@@ -161,7 +161,7 @@ async fn arrived(
         Some(_) | None => {
             store::messages::sent(tx, row, remote_id, entry.now, &entry.id()).await?;
             gateway.status.settle(&row.channel);
-            gateway.status.settle(&cause(row));
+            speak::found(tx, entry, &cause(row)).await?;
             if is_card {
                 delivered_card(tx, entry, row).await?;
             }
@@ -205,6 +205,9 @@ async fn lost(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &MessageRow, w
     let again = entry.now.plus(wait);
     store::messages::failed(tx, &row.id, again).await?;
     store::messages::postpone(tx, &row.channel, &row.target, again).await?;
+    if telegram::was_just_let_in(gateway, &row.target, entry.now) {
+        return Ok(());
+    }
     let alarm = Alarm::ChatLost { chat: name_of(gateway, row), why };
     speak::alarm_lasts(tx, gateway, cause(row), alarm, entry.now).await
 }
@@ -225,7 +228,9 @@ fn name_of(gateway: &Gateway, row: &MessageRow) -> String {
 /// that could never be shown is an alarm.
 async fn shown_again(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &MessageRow) -> Result<(), StoreError> {
     let Some(about) = row.about.as_ref().filter(|_| row.kind != MessageKind::Note) else { return Ok(()) };
-    let Some((request, case)) = request_and_case(tx, about).await? else { return Ok(()) };
+    let Some((request, case)) = request_and_case(tx, about).await? else {
+        return drill::shown_again(tx, entry, row).await;
+    };
     if !request.is_pending() {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::in_force::{InForce, people_of};
-use super::{Gateway, TaskName, ledger, speak};
+use super::{Gateway, TaskName, ledger, nostr, speak};
 use crate::approval::{People, PersonId};
 use crate::config::gate::Gate;
 use crate::config::{self, Config, Lookup, Users};
@@ -157,6 +157,7 @@ async fn take_over(
         .collect();
     let known: BTreeSet<PersonId> = new.people.iter().map(|person| person.id.clone()).collect();
     gateway.put_in_force(new);
+    note_keys(gateway).await?;
     if revocations == Revocations::OfThoseWhoLeftEnd {
         // Whoever was revoked and has left the file is forgotten: they may come back by it.
         gateway
@@ -178,6 +179,15 @@ async fn take_over(
     }
     gateway.bells.committed();
     Ok(())
+}
+
+/// Journals whose key is whose on Nostr, if that is new.
+pub async fn note_keys(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
+    let job = Arc::clone(gateway);
+    gateway
+        .store
+        .write(move |tx| Box::pin(async move { nostr::note_keys(tx, &job.in_force(), job.clock.now()).await }))
+        .await
 }
 
 /// Runs until the daemon stops.

@@ -128,6 +128,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     telegram::remember(&gateway).await?;
     door::remember(&gateway).await?;
     nostr::remember(&gateway).await?;
+    reload::note_keys(&gateway).await?;
     if let Some(file) = &gate.store.import_state {
         start::import_state(&gateway, file).await?;
     }

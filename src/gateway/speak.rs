@@ -1,6 +1,7 @@
 //! What a step owes people, as due messages. Which events are told, and in which words, is the
 //! wording room's; here they are addressed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -9,7 +10,7 @@ use super::Gateway;
 use super::ledger::{self, Entry};
 use super::{copies, nostr, telegram};
 use crate::approval::{Channel, Request};
-use crate::incident::{Event, Step};
+use crate::incident::{Basis, Event, Step};
 use crate::pool::Timestamp;
 use crate::store::messages::{MessageKind, NewMessage};
 use crate::store::{self, StoreError, Tx};
@@ -94,7 +95,13 @@ pub async fn step(tx: &mut Tx, entry: &Entry, step: &Step) -> Result<(), StoreEr
                     if says_it || !wording::told_in_thread(event, told.urgency) {
                         continue;
                     }
-                    (Priority::Request, Content::plain(told.text.clone()).replying_to(card.flatten()))
+                    let note = card.flatten();
+                    if let (Some(note), Some(mark)) = (&note, mark_of(event, step, request, outlet)) {
+                        let content = Content { reacts: true, ..Content::plain(mark).replying_to(Some(note.clone())) };
+                        let (kind, about) = (MessageKind::Note, Some(about.clone()));
+                        due.push(message(entry.id(), outlet, kind, about, Priority::Request, &content, entry.now));
+                    }
+                    (Priority::Request, Content::plain(told.text.clone()).replying_to(note))
                 }
             };
             due.push(message(
@@ -117,6 +124,20 @@ fn request_of<'s>(event: &Event, step: &'s Step) -> Option<&'s Request> {
         Some(id) => step.former_request.iter().chain(&step.case.request).find(|request| request.id == *id),
         None => step.case.request.as_ref(),
     }
+}
+
+/// The mark on the open note that asked, at its end.
+fn mark_of(event: &Event, step: &Step, request: Option<&Request>, outlet: &Outlet) -> Option<&'static str> {
+    if !nostr::is_open(outlet) {
+        return None;
+    }
+    let executions = step.former_execution.iter().chain(&step.case.execution);
+    let is_its = executions.filter_map(|execution| match &execution.basis {
+        Basis::Request { request, .. } => Some(request),
+        Basis::Policy => None,
+    });
+    let is_its = request.is_some_and(|request| is_its.into_iter().any(|id| *id == request.id));
+    wording::mark(event, is_its)
 }
 
 /// A message that is due at once.
@@ -174,7 +195,11 @@ pub async fn alarm(tx: &mut Tx, gateway: &Gateway, alarm: &Alarm, now: Timestamp
     store::messages::insert(tx, &due).await
 }
 
-/// Something lasts, under a key that tells one cause from another; it is journaled and told when it is new.
+/// The causes of the chats whose loss was told, as JSON.
+pub const LOST: &str = "chats_lost";
+
+/// A chat is lost, under a key that tells one cause from another; it is journaled and told once until it is
+/// [found](found) again, over restarts, too.
 pub async fn alarm_lasts(
     tx: &mut Tx,
     gateway: &Gateway,
@@ -182,10 +207,34 @@ pub async fn alarm_lasts(
     lasting: Alarm,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if gateway.status.raise(cause, lasting.clone(), now) {
+    gateway.status.raise(cause.clone(), lasting.clone(), now);
+    let mut told = lost(tx).await?;
+    if told.insert(cause) {
+        store::meta::set(tx, LOST, &json!(told).to_string()).await?;
         alarm(tx, gateway, &lasting, now).await?;
     }
     Ok(())
+}
+
+/// The chat of that cause is there.
+pub async fn found(tx: &mut Tx, entry: &Entry, cause: &str) -> Result<(), StoreError> {
+    entry.gateway().status.settle(cause);
+    // Mostly none is lost, and then nothing is read for it.
+    if entry.lost().is_none_or(|lost| lost == "[]") {
+        return Ok(());
+    }
+    let mut told = lost(tx).await?;
+    if told.remove(cause) {
+        store::meta::set(tx, LOST, &json!(told).to_string()).await?;
+    }
+    Ok(())
+}
+
+async fn lost(tx: &mut Tx) -> Result<BTreeSet<String>, StoreError> {
+    match store::meta::get(tx, LOST).await? {
+        Some(text) => ledger::from_body("meta", LOST, &text),
+        None => Ok(BTreeSet::new()),
+    }
 }
 
 /// Raises an alarm that is told at once, in a transaction of its own.

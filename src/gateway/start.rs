@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ledger::{self, Entry};
 use super::{Gateway, speak};
@@ -132,6 +133,14 @@ pub async fn notice_clock_set_back(gateway: &Arc<Gateway>) -> Result<(), StoreEr
     Ok(())
 }
 
+/// So much later than now at least. Channels come back one after the other: in steps, the second of them gives no
+/// other time than the first, and no card is edited twice for it.
+fn in_steps(now: Timestamp, grace: Duration) -> Timestamp {
+    let until = now.plus(grace).as_millis();
+    let step = i64::try_from((grace / 10).as_millis()).unwrap_or(i64::MAX).max(1);
+    Timestamp::from_millis(until.saturating_add(step - 1).div_euclid(step).saturating_mul(step))
+}
+
 /// Nobody could answer while we were down: every pending request stays answerable for a while,
 /// committed before the first input is read.
 pub async fn extend_pending(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
@@ -141,7 +150,7 @@ pub async fn extend_pending(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
         .write(move |tx| {
             Box::pin(async move {
                 let entry = Entry::open(tx, &job).await?;
-                let until = entry.now.plus(entry.in_force().config.gate.timing.start_grace);
+                let until = in_steps(entry.now, entry.in_force().config.gate.timing.start_grace);
                 for row in store::requests::pending(tx).await? {
                     let Some(case) = ledger::open_case_of(tx, &row.agent).await? else { continue };
                     entry.quietly(tx, case, |case| Step::quiet(incident::extended(case, until))).await?;
@@ -149,7 +158,10 @@ pub async fn extend_pending(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
                 Ok(())
             })
         })
-        .await
+        .await?;
+    // Cards that name the old deadline are edited.
+    gateway.bells.deliver();
+    Ok(())
 }
 
 /// Tells that the daemon is at work.

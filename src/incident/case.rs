@@ -46,6 +46,14 @@ impl Case {
         self.request.as_ref().filter(|request| request.is_pending())
     }
 
+    /// Until when the pending request can be answered; none before it was delivered.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match &self.request {
+            Some(Request { state: RequestState::Pending { expires }, .. }) => *expires,
+            Some(_) | None => None,
+        }
+    }
+
     /// The execution that may still come to something, if there is one.
     pub fn live(&self) -> Option<&Execution> {
         self.execution.as_ref().filter(|execution| execution.is_live())

@@ -184,7 +184,7 @@ fn has_a_right(execution: &Execution, request: Option<&Request>, facts: &Facts<'
             request.id == *id
                 && facts.may_decide(by, &request.mission)
                 && matches!(&request.state, RequestState::Approved { decision }
-                    if decision.action == execution.action && decision.by == *by)
+                    if decision.action == execution.action && decision.by == *by && facts.is_still_theirs(decision))
         }),
     }
 }

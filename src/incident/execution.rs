@@ -80,6 +80,8 @@ pub enum CalledOff {
         /// Why not, in a few words.
         why: String,
     },
+    /// The key or account that signed it off was taken from its person.
+    IdentityRevoked,
 }
 
 /// What verification waits for: two healthy probes, begun after `since` and apart from each other,

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::ExecutionId;
-use crate::approval::{Code, People, PersonId, RequestId};
+use crate::approval::{Code, Decision, People, PersonId, RequestId};
 use crate::pool::{AgentName, Health, IncidentId, MissionName, Mode, Reason, Timestamp};
 
 /// The durations that the machines go by; each is a setting.
@@ -166,5 +166,11 @@ impl Facts<'_> {
     /// Whether `person` may decide for `mission`.
     pub fn may_decide(&self, person: &PersonId, mission: &MissionName) -> bool {
         self.people.may_decide(person, mission)
+    }
+
+    /// Whether the key or account that decided is still that person's.
+    pub fn is_still_theirs(&self, decision: &Decision) -> bool {
+        let Some(speaker) = &decision.speaker else { return true };
+        self.people.who(speaker).is_some_and(|person| person.id == decision.by)
     }
 }

@@ -6,7 +6,7 @@ use super::{
     Basis, CalledOff, Case, Event, Execution, ExecutionState, Facts, Look, OfferStands, STARTS_MAX, Standing, Verdict,
     Verification,
 };
-use crate::approval::{Action, Request};
+use crate::approval::{Action, Request, RequestState};
 use crate::pool::{Health, Mode};
 
 /// What became of a started command, as its run folder tells.
@@ -42,13 +42,19 @@ pub fn may_run(
         Basis::Policy => {}
         Basis::Request { .. } if mode == Mode::No => return Err(CalledOff::PolicyChanged),
         Basis::Request { request: id, by } => {
-            let signed_off = request.is_some_and(|request| {
-                request.id == *id
-                    && matches!(&request.state, crate::approval::RequestState::Approved { decision }
-                        if decision.action == execution.action && decision.by == *by)
+            let decision = request.filter(|request| request.id == *id).and_then(|request| match &request.state {
+                RequestState::Approved { decision } => Some(decision),
+                RequestState::Pending { .. }
+                | RequestState::Denied { .. }
+                | RequestState::Expired { .. }
+                | RequestState::Withdrawn { .. } => None,
             });
-            if !signed_off || !facts.may_decide(by, &agent.mission) {
+            let signed_off = decision.filter(|one| one.action == execution.action && one.by == *by);
+            let Some(decision) = signed_off.filter(|_| facts.may_decide(by, &agent.mission)) else {
                 return Err(CalledOff::ApproverRevoked);
+            };
+            if !facts.is_still_theirs(decision) {
+                return Err(CalledOff::IdentityRevoked);
             }
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::case::{Step, Work};
 use super::{Basis, CalledOff, Case, Disposition, Event, Execution, ExecutionState, Facts, Standing};
-use crate::approval::{Action, Channel, Decision, InputId, PersonId, RequestState};
+use crate::approval::{Action, Channel, Decision, InputId, PersonId, RequestState, Speaker};
 use crate::pool::{AgentName, Health, MissionName, Mode, Timestamp};
 
 /// What a person wants of one request.
@@ -40,6 +40,9 @@ pub struct Vote {
     pub entered_at: Timestamp,
     /// What.
     pub ballot: Ballot,
+    /// The key or account that said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<Speaker>,
 }
 
 /// Why a candidate cannot take over.
@@ -202,6 +205,7 @@ impl Work<'_, '_> {
             via: vote.via,
             input: vote.input.clone(),
             at: facts.now,
+            speaker: vote.speaker.clone(),
         };
         // Signed off is what was asked about: if mission or host are others by now, it is called off
         // before it runs, and people are asked about those.

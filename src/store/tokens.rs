@@ -88,6 +88,13 @@ pub async fn copy_of(
     row::text(db, select.bind(channel.to_owned()).bind(target.to_owned()).bind(remote_id.to_owned())).await
 }
 
+/// Where anything is known on the other side, of those targets that begin with `prefix`.
+pub async fn targets(db: &mut impl Reads, channel: &str, prefix: &str) -> Result<Vec<String>, StoreError> {
+    let select = sql("SELECT DISTINCT target FROM remote_ids
+         WHERE channel = $1 AND substr(target, 1, length($2)) = $2 ORDER BY target");
+    row::texts(db, select.bind(channel.to_owned()).bind(prefix.to_owned())).await
+}
+
 /// Deletes up to `limit` tokens made before `before` whose request is closed, or that belong to none.
 pub async fn purge(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
     let delete = sql("DELETE FROM tokens WHERE token IN (

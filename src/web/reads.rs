@@ -335,15 +335,19 @@ pub async fn verify(reader: &Reader, progress: impl FnMut(u64, u64) + Send) -> R
     let receipts = nostr::check_receipts(&mut db).await?;
     let mut value = match &verified {
         Verified::Whole { head: Head { seq, hash } } => {
-            serde_json::json!({ "whole": receipts.bad.is_empty(), "entries": seq, "head": hash })
+            serde_json::json!({ "whole": receipts.is_whole(), "entries": seq, "head": hash })
         }
         Verified::Broken { seq, why } => serde_json::json!({ "whole": false, "entry": seq, "why": why }),
     };
     if receipts != nostr::Checked::default() {
-        let bad = receipts.bad.iter().map(|(seq, why)| serde_json::json!({ "entry": seq, "why": why }));
+        let listed = |all: &[(i64, String)]| {
+            let all = all.iter().map(|(seq, why)| serde_json::json!({ "entry": seq, "why": why }));
+            all.collect::<Vec<_>>()
+        };
         value["receipts"] = serde_json::json!({
-            "good": receipts.good, "attested": receipts.attested, "bad": bad.collect::<Vec<_>>(),
+            "good": receipts.good, "attested": receipts.attested, "bad": listed(&receipts.bad),
         });
+        value["decisions"] = serde_json::json!({ "proven": receipts.proven, "unproven": listed(&receipts.unproven) });
     }
     Ok(Shown::new(format!("{}{}", verified_text(&verified), receipts_text(&receipts)), &value))
 }
@@ -361,8 +365,21 @@ fn receipts_text(receipts: &nostr::Checked) -> String {
             receipts.attested
         ));
     }
+    if receipts.proven > 0 {
+        text.push_str(&format!("\n{} decisions over Nostr are what their receipts say.", receipts.proven));
+    }
     for (seq, why) in &receipts.bad {
         text.push_str(&format!("\nThe receipt of entry {seq} proves NOTHING: {why}."));
+    }
+    for (seq, why) in &receipts.unproven {
+        let why = wording::harmless(why, wording::REASON_MAX);
+        text.push_str(&format!("\nThe decision of entry {seq} is NOT PROVEN: {why}."));
+    }
+    if !receipts.is_whole() {
+        text.push_str(
+            "\nSomebody changed the store. Keep a copy of it, compare these entries with a backup, and ask whoever is \
+             named whether they said so.",
+        );
     }
     text
 }

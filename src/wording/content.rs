@@ -38,6 +38,9 @@ pub struct Content {
     /// What a program may read of it, where it is a request and the channel can carry that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packet: Option<Packet>,
+    /// It is a reaction to the message that it answers, where there are reactions.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reacts: bool,
 }
 
 /// A request as a program reads it. Kept on disk with the message: add optional fields, change none.

@@ -60,7 +60,7 @@ pub use mission::{
 pub use nostr::{
     ask_in_private, foreign_code, no_decision, not_your_packet, two_keys, two_packets, whoami_nostr, wrong_time,
 };
-pub use notice::{Notice, Urgency, notice, rings, speaks_of, told_in_thread};
+pub use notice::{Notice, Urgency, mark, notice, rings, speaks_of, told_in_thread};
 pub use plain::{REASON_MAX, SHORT_MAX, WIDTH, harmless};
 pub use setting::{HoldInfo, Setting, request_message};
 pub use status::{

@@ -5,7 +5,7 @@ use super::card::{AnswerOption, answers};
 use super::happened::{happened, what_next};
 use super::phrase::{because, reasons, to_do, who};
 use super::plain::list;
-use crate::approval::{Request, RequestId, RequestState};
+use crate::approval::{Request, RequestId, RequestState, Withdrawal};
 use crate::incident::{CalledOff, Event, Incident};
 use crate::pool::Timestamp;
 
@@ -163,6 +163,47 @@ pub fn told_in_thread(event: &Event, urgency: Urgency) -> bool {
     }
 }
 
+/// How the note that asked about a request is marked at its end, for whoever only glances at it; nothing in
+/// between. `is_its` tells that what was carried out was signed off by it.
+pub fn mark(event: &Event, is_its: bool) -> Option<&'static str> {
+    match event {
+        Event::Approved { .. } => Some("+"),
+        Event::Denied { .. } => Some("-"),
+        Event::Expired { .. } => Some("⌛"),
+        Event::Withdrawn { because: Withdrawal::Recovered, .. } => Some("✅"),
+        Event::Withdrawn {
+            because: Withdrawal::Gone | Withdrawal::PolicyChanged | Withdrawal::Moved | Withdrawal::Restored,
+            ..
+        } => Some("⚪"),
+        Event::NotRun { .. } | Event::CalledOff { request: Some(_), .. } => Some("✋"),
+        Event::Verified { .. } if is_its => Some("✅"),
+        Event::Failed { .. } | Event::NotRecovered { .. } if is_its => Some("❌"),
+        Event::Opened { .. }
+        | Event::Asked { .. }
+        | Event::OffersChanged { .. }
+        | Event::ShownAgain { .. }
+        | Event::Snoozed { .. }
+        | Event::AskedByHand { .. }
+        | Event::Ready { .. }
+        | Event::CalledOff { request: None, .. }
+        | Event::Started { .. }
+        | Event::NeverStarted { .. }
+        | Event::Done { .. }
+        | Event::Failed { .. }
+        | Event::Unknown { .. }
+        | Event::Verified { .. }
+        | Event::NotRecovered { .. }
+        | Event::Relapsed { .. }
+        | Event::StandInLost
+        | Event::Suppressed
+        | Event::Unrecoverable
+        | Event::Held { .. }
+        | Event::Waits { .. }
+        | Event::Recovered { .. }
+        | Event::Gone => None,
+    }
+}
+
 fn after_calling_off(because: &CalledOff, setting: &Setting, now: Timestamp) -> String {
     let then = match because {
         CalledOff::OnHold => match setting.keeper(now) {
@@ -175,6 +216,7 @@ fn after_calling_off(because: &CalledOff, setting: &Setting, now: Timestamp) -> 
         CalledOff::PolicyChanged
         | CalledOff::Moved
         | CalledOff::ApproverRevoked
+        | CalledOff::IdentityRevoked
         | CalledOff::SubstituteUnfit
         | CalledOff::NoMeans
         | CalledOff::TooOld

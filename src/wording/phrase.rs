@@ -76,6 +76,7 @@ pub(super) fn because(of: &CalledOff) -> String {
         CalledOff::PolicyChanged => "the policy no longer allows it",
         CalledOff::Moved => "its mission or host changed meanwhile",
         CalledOff::ApproverRevoked => "the person who approved it may not approve it any more",
+        CalledOff::IdentityRevoked => "the key or account that approved it is not theirs any more",
         CalledOff::SubstituteUnfit => "the substitute is no longer a configured, healthy and free candidate",
         CalledOff::NoMeans => "there is no command for it any more",
         CalledOff::LaterDeny => "somebody denied it before it began",

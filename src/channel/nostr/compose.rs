@@ -49,21 +49,30 @@ pub struct Draft<'a> {
     pub thread: Option<InThread>,
     /// When it was made, however late it is sent.
     pub at: Seconds,
+    /// It is a reaction to our own message in whose thread it belongs.
+    pub reacts: bool,
 }
 
 /// The event, unsigned, with its id.
 pub fn compose(us: PublicKey, draft: &Draft<'_>) -> UnsignedEvent {
     let mut tags: Vec<Vec<String>> = Vec::new();
     let mut tag = |parts: &[&str]| tags.push(parts.iter().map(|part| (*part).to_owned()).collect());
-    let kind = match &draft.to {
-        To::Private(person) => {
+    let kind = match (&draft.to, &draft.thread) {
+        (To::Open(_), Some(thread)) if draft.reacts => {
+            let us = us.to_hex();
+            tag(&["e", &thread.root, "", &us]);
+            tag(&["p", &us]);
+            tag(&["k", "1"]);
+            Kind::Reaction
+        }
+        (To::Private(person), _) => {
             tag(&["p", &person.to_hex()]);
             if let Some(thread) = &draft.thread {
                 tag(&["e", thread.parent.as_ref().unwrap_or(&thread.root), ""]);
             }
             Kind::PrivateDirectMessage
         }
-        To::Open(people) => {
+        (To::Open(people), _) => {
             if let Some(thread) = &draft.thread {
                 tag(&["e", &thread.root, "", "root"]);
                 if let Some(parent) = &thread.parent {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use nostr_sdk::{Kind, PublicKey, Tag, Timestamp as Seconds, UnsignedEvent};
 
 use super::utterance::Utterance;
-use crate::approval::ApprovalKey;
+use crate::approval::{ApprovalKey, Command, Target};
 use crate::pool::AgentName;
 
 /// The kind of these events.
@@ -116,6 +116,19 @@ impl SignedDecision {
             return Err(NoDecision::TooLong);
         }
         Ok(Self { packet: packet.to_ascii_lowercase(), key, verb, reason: said.content.clone() })
+    }
+
+    /// The same as the one grammar says it. The reason is cut as a typed one is.
+    pub fn command(&self) -> Command {
+        let target = Target::Key(self.key.clone());
+        match &self.verb {
+            Verb::Approve => Command::Approve { target },
+            Verb::Substitute(agent) => Command::Substitute { target, agent: agent.clone() },
+            Verb::Deny => match Command::parse(&format!("deny {target} {}", self.reason), None) {
+                Ok(command @ Command::Deny { .. }) => command,
+                Ok(_) | Err(_) => Command::Deny { target, reason: None },
+            },
+        }
     }
 
     /// The event that says so, to be signed by `author`. `relay` is where the packet can be found.

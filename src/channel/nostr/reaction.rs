@@ -1,3 +1,5 @@
+use crate::approval::{Command, Target};
+
 /// The longest reaction that is looked at, in bytes.
 const LONGEST: usize = 64;
 
@@ -8,6 +10,16 @@ pub enum Reaction {
     Approve,
     /// `-`, a thumb down or a cross.
     Deny,
+}
+
+impl Reaction {
+    /// The same as the one grammar says it, about `target`.
+    pub fn command(self, target: Target) -> Command {
+        match self {
+            Self::Approve => Command::Approve { target },
+            Self::Deny => Command::Deny { target, reason: None },
+        }
+    }
 }
 
 /// What `content` says; none for everything else, the empty like and all other emoji too: one taps them

@@ -9,9 +9,7 @@ use crate::approval::{
     is_meant_now,
 };
 use crate::channel::nostr::nostr_sdk::Kind;
-use crate::channel::nostr::{
-    DECISION, Evidence, Reaction, SignedDecision, Target, Thread, Utterance, Verb, line, reaction,
-};
+use crate::channel::nostr::{DECISION, Evidence, SignedDecision, Target, Thread, Utterance, line, reaction};
 use crate::config::gate::NostrStyle;
 use crate::gateway::Gateway;
 use crate::gateway::hear::{Heard, Why, obey};
@@ -76,7 +74,7 @@ pub(in crate::gateway) async fn hear(
     };
     let Some(Spoken { heard, is_vote, about }) = heard else { return Ok(Heard::read(String::new())) };
     if heard.evidence {
-        receipts::note(tx, entry, input, &evidence, &said).await?;
+        receipts::note(tx, entry, input, &evidence, (&said, about.as_deref())).await?;
     }
     // A program that decides waits for the answer to its own decision; what the thread is told may be about
     // somebody else's.
@@ -197,11 +195,7 @@ impl Hearing<'_> {
             // A thumb under what became of it is applause.
             Some(_) | None => return Ok(None),
         };
-        let target = Meant::Key(answered.request.key.clone());
-        let command = match verdict {
-            Reaction::Approve => Command::Approve { target },
-            Reaction::Deny => Command::Deny { target, reason: None },
-        };
+        let command = verdict.command(Meant::Key(answered.request.key.clone()));
         self.obey(tx, command, self.said.content.clone(), Some(answered)).await
     }
 
@@ -221,18 +215,7 @@ impl Hearing<'_> {
         if answered.request.key != decision.key {
             return Ok(self.refused(wording::two_keys()));
         }
-        let target = Meant::Key(decision.key);
-        let reason = Command::parse(&format!("deny {target} {}", decision.reason), None);
-        let reason = reason.ok().and_then(|command| match command {
-            Command::Deny { reason, .. } => reason,
-            _ => None,
-        });
-        let command = match decision.verb {
-            Verb::Approve => Command::Approve { target },
-            Verb::Deny => Command::Deny { target, reason },
-            Verb::Substitute(agent) => Command::Substitute { target, agent },
-        };
-        self.obey(tx, command, String::new(), Some(answered)).await
+        self.obey(tx, decision.command(), String::new(), Some(answered)).await
     }
 
     async fn obey(

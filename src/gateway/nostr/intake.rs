@@ -104,8 +104,9 @@ impl Door {
         (Self { gateway, us, signer, seen, came: came.clone() }, came, comes)
     }
 
+    /// Our own key is nobody's, whatever the files say: our marks must not count.
     fn is_known(&self, author: &str) -> bool {
-        self.gateway.in_force().people.who(&Speaker::Nostr(author.to_owned())).is_some()
+        author != self.us && self.gateway.in_force().people.who(&Speaker::Nostr(author.to_owned())).is_some()
     }
 
     /// What an event comes to, if it comes to anything.
@@ -291,5 +292,25 @@ async fn remember_lists(gateway: &Arc<Gateway>) {
         gateway.store.write_low(move |tx| Box::pin(async move { store::meta::set(tx, LISTS, &text).await })).await;
     if let Err(error) = kept {
         tracing::warn!(error = crate::gateway::inbox::chain(&error), "where people are could not be kept");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_forgotten_is_looked_at_again() {
+        let id = |number: usize| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&number.to_be_bytes());
+            id
+        };
+        let seen = Seen::default();
+        // More than the library remembers, and more than we do.
+        (0..SEEN_MAX + 36_000).for_each(|number| seen.insert(id(number)));
+        assert!(!seen.contains(&id(0)) && !seen.contains(&id(35_999)), "it is verified anew, and the store knows it");
+        assert!(seen.contains(&id(36_000)) && seen.contains(&id(SEEN_MAX + 35_999)));
+        assert_eq!(seen.0.lock().unwrap().known.len(), SEEN_MAX);
     }
 }

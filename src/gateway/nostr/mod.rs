@@ -20,8 +20,9 @@ mod start;
 mod state;
 
 pub(super) use hear::{apologise, hear};
-pub(super) use people::{is_out, name_of, outlets};
+pub(super) use people::{is_open, is_out, name_of, outlets};
 pub(super) use questions::prepare;
+pub(super) use receipts::note_keys;
 pub use start::run;
 pub(super) use start::{remember, stop};
 pub use state::{RelayState, State};

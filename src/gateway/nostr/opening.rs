@@ -238,7 +238,10 @@ impl Opening {
     fn open(&self, wrap: Waiting) -> BoxFuture<'static, (Waiting, Opened)> {
         let (gateway, remote, us) = (Arc::clone(&self.gateway), self.remote.clone(), self.us.clone());
         Box::pin(async move {
-            let is_known = |author: &str| gateway.in_force().people.who(&Speaker::Nostr(author.to_owned())).is_some();
+            // Our own key is nobody's, whatever the files say.
+            let is_known = |author: &str| {
+                author != us && gateway.in_force().people.who(&Speaker::Nostr(author.to_owned())).is_some()
+            };
             let opened = unwrap_remotely(&wrap.event, &remote, &us, is_known).await;
             (wrap, opened)
         })

@@ -33,6 +33,11 @@ pub fn outlets(in_force: &InForce) -> Vec<Outlet> {
     outlets
 }
 
+/// Whether everybody can read what is said there.
+pub fn is_open(outlet: &Outlet) -> bool {
+    outlet.channel == Channel::Nostr && matches!(outlet.target.parse(), Ok(Target::Note(_)))
+}
+
 /// Whether that is the private line of somebody who does not count any more.
 pub fn is_out(outlet: &Outlet, left: &People) -> bool {
     let Ok(Target::Private(key)) = outlet.target.parse::<Target>() else { return false };

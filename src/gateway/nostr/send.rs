@@ -65,8 +65,8 @@ impl Sender {
             Kind::New | Kind::Answer => message.content.replies_to.as_deref().map(thread),
         };
         let packet = message.content.packet.as_ref().filter(|_| !matches!(message.kind, Kind::Edit(_)));
-        let outcome = message.content.outcome;
-        let draft = Draft { to: to.clone(), text: &message.content.text, packet, outcome, thread, at };
+        let (outcome, reacts) = (message.content.outcome, message.content.reacts);
+        let draft = Draft { to: to.clone(), text: &message.content.text, packet, outcome, thread, at, reacts };
         let rumor = compose::compose(self.relays.signer().public(), &draft);
         let Some(id) = rumor.id.map(|id| id.to_hex()) else {
             return Delivery::Gone { why: "it has no id".to_owned() };

@@ -87,12 +87,8 @@ async fn pressed(tx: &mut Tx, entry: &Entry, input: &Input, tap: &Tap) -> Result
     if shown_in.is_none() || shown_in != tap.chat.map(moved_to) {
         return Ok(unknown());
     }
-    // After a migration its number means another message.
-    let at_home = token.target.parse::<Target>().is_ok_and(|target| Some(target.chat) == tap.chat);
-    if let Some(message) = tap.message.filter(|_| at_home).map(|id| id.to_string())
-        && token.remote_id.as_ref() != Some(&message)
-    {
-        learn(tx, entry, &token, &message).await?;
+    if let (Some(chat), Some(message)) = (tap.chat, tap.message) {
+        learn_where(tx, entry, &token, chat, message).await?;
     }
     match from_body::<Press>("tokens", &token.token, &token.press)? {
         Press::Say { command } => {
@@ -107,7 +103,18 @@ async fn pressed(tx: &mut Tx, entry: &Entry, input: &Input, tap: &Tap) -> Result
     }
 }
 
-/// A copy whose sending was never confirmed is known from the first tap on it; what it missed, it is told
+/// A button was seen under a message of ours: that message is a copy, too.
+async fn learn_where(tx: &mut Tx, entry: &Entry, token: &TokenRow, chat: i64, message: i64) -> Result<(), StoreError> {
+    // After a migration its number means another message.
+    let at_home = token.target.parse::<Target>().is_ok_and(|target| target.chat == chat);
+    let message = message.to_string();
+    if at_home && token.remote_id.as_ref() != Some(&message) {
+        learn(tx, entry, token, &message).await?;
+    }
+    Ok(())
+}
+
+/// A copy whose sending was never confirmed is known from the first tap on it or reply to it; what it missed, it is told
 /// now.
 async fn learn(tx: &mut Tx, entry: &Entry, token: &TokenRow, remote_id: &str) -> Result<(), StoreError> {
     if !store::tokens::learn(tx, SOURCE, &token.target, remote_id, &token.copy).await? {
@@ -182,7 +189,7 @@ async fn written(
 ) -> Result<Heard, StoreError> {
     let Some(Heeded { line, is_command }) = line_of(message, me) else { return Ok(Heard::read(String::new())) };
     let context = match &message.replies_to {
-        Some(replied) => request_replied_to(tx, message, replied).await?,
+        Some(replied) => request_replied_to(tx, entry, message, replied).await?,
         None => None,
     };
     let parsed = mission::understand(&line, context, None);
@@ -359,10 +366,16 @@ fn place(message: &Message) -> Target {
 }
 
 /// The request that a reply is about: by the buttons of what it replies to, by its id, or by its code.
-async fn request_replied_to(tx: &mut Tx, message: &Message, replied: &Replied) -> Result<Option<Code>, StoreError> {
+async fn request_replied_to(
+    tx: &mut Tx,
+    entry: &Entry,
+    message: &Message,
+    replied: &Replied,
+) -> Result<Option<Code>, StoreError> {
     let mut copy = None;
     for token in &replied.tokens {
         if let Some(token) = store::tokens::load(tx, token).await? {
+            learn_where(tx, entry, &token, message.chat, replied.message).await?;
             copy = Some(token.copy);
             break;
         }

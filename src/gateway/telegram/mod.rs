@@ -11,7 +11,7 @@ mod start;
 mod state;
 
 pub(super) use hear::{apologise, hear, prepare};
-pub(super) use moves::{follow, name_of, remember, stop};
+pub(super) use moves::{follow, name_of, remember, stop, was_just_let_in};
 pub(super) use questions::look_up;
 pub use start::run;
 pub use state::{Me, State};

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -12,7 +13,7 @@ use crate::approval::Channel;
 use crate::channel::telegram::Target;
 use crate::gateway::ledger::{self, Entry};
 use crate::gateway::speak::{self, Outlet};
-use crate::gateway::{Gateway, copies};
+use crate::gateway::{Gateway, copies, drill};
 use crate::pool::Timestamp;
 use crate::store::messages::{MessageRow, MessageState};
 use crate::store::{self, StoreError, Tx};
@@ -20,6 +21,8 @@ use crate::wording::Alarm;
 
 /// Where each chat has moved to, as JSON.
 const MOVED: &str = "telegram.moved";
+/// A refusal may be so much older than the news that we are back.
+const STALE: Duration = Duration::from_secs(2);
 /// Who our bot was when Telegram last told, as JSON.
 const ME: &str = "telegram.me";
 
@@ -88,7 +91,7 @@ pub async fn moved(tx: &mut Tx, entry: &Entry, from: &str, to: &str) -> Result<(
     for (name, chat) in &ours {
         let before = Target { chat: from.chat, topic: chat.topic };
         let after = Target { chat: to.chat, topic: chat.topic };
-        gateway.status.settle(&format!("{SOURCE}: {before}"));
+        speak::found(tx, entry, &format!("{SOURCE}: {before}")).await?;
         store::messages::move_target(tx, SOURCE, &before.to_string(), &after.to_string()).await?;
         let alarm = Alarm::ChatMoved { chat: (*name).clone(), to: to.chat };
         speak::alarm(tx, gateway, &alarm, entry.now).await?;
@@ -110,7 +113,8 @@ pub async fn back(tx: &mut Tx, entry: &Entry, chat: i64, present: bool) -> Resul
     for outlet in outlets {
         let cause = format!("{SOURCE}: {}", outlet.target);
         if present {
-            gateway.status.settle(&cause);
+            speak::found(tx, entry, &cause).await?;
+            gateway.telegram.let_in(chat, entry.now);
             store::messages::postpone_to(tx, SOURCE, &outlet.target, entry.now).await?;
             show_pending(tx, entry, &outlet, "I am back in this chat; this request still waits.").await?;
         } else {
@@ -132,7 +136,13 @@ async fn show_pending(tx: &mut Tx, entry: &Entry, outlet: &Outlet, banner: &str)
         let card = copies::card(tx, entry, &case, &request).await?;
         copies::put(tx, entry, outlet, &request, &card, Some(banner.to_owned())).await?;
     }
-    Ok(())
+    drill::show_pending(tx, entry, outlet, banner).await
+}
+
+/// Whether the chat of `target` took us in a moment ago: a refusal may be older than that.
+pub fn was_just_let_in(gateway: &Gateway, target: &str, now: Timestamp) -> bool {
+    let chat = target.parse::<Target>().ok().map(|target| target.chat);
+    chat.and_then(|chat| gateway.telegram.let_in_at(chat)).is_some_and(|at| now.since(at) < STALE)
 }
 
 /// Stops the channel: nothing is sent or heard until somebody mends it. The other channels are told.

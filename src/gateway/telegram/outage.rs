@@ -9,7 +9,7 @@ use serde_json::json;
 use super::SOURCE;
 use crate::approval::Channel;
 use crate::gateway::ledger::{self, Entry};
-use crate::gateway::{Gateway, copies, start};
+use crate::gateway::{Gateway, copies, drill, start};
 use crate::pool::Timestamp;
 use crate::store::messages::{MessageRow, MessageState};
 use crate::store::{self, StoreError, Tx};
@@ -83,5 +83,5 @@ async fn show_afresh(tx: &mut Tx, gateway: &Arc<Gateway>, from: Timestamp, to: T
             copies::put(tx, &entry, outlet, &request, &card, Some(banner)).await?;
         }
     }
-    Ok(())
+    drill::show_afresh(tx, &entry, &gap).await
 }

@@ -26,9 +26,20 @@ struct Inner {
     me: Option<Me>,
     moved: BTreeMap<i64, i64>,
     intake: Intake,
+    let_in: BTreeMap<i64, Timestamp>,
 }
 
 impl State {
+    /// A chat of the configuration has taken us in again.
+    pub(super) fn let_in(&self, chat: i64, now: Timestamp) {
+        self.lock().let_in.insert(chat, now);
+    }
+
+    /// When it did so last, in this run.
+    pub(super) fn let_in_at(&self, chat: i64) -> Option<Timestamp> {
+        self.lock().let_in.get(&chat).copied()
+    }
+
     /// Who our bot is, once Telegram has told.
     pub fn me(&self) -> Option<Me> {
         self.lock().me.clone()

@@ -124,6 +124,7 @@ impl World {
             input: InputId(format!("{who}-{}", self.made)),
             entered_at: self.now,
             ballot,
+            speaker: None,
         }
     }
 

@@ -178,6 +178,29 @@ fn everything_is_checked_again_before_it_runs() {
 }
 
 #[test]
+fn an_approval_does_not_outlive_the_key_that_gave_it() {
+    let kim_with = |keys: &[&str]| {
+        let speaks_as = keys.iter().map(|key| Speaker::Nostr((*key).to_owned())).collect();
+        let kim = Person { id: PersonId::new("kim").unwrap(), speaks_as, approves: Approves::All };
+        People::new([kim]).unwrap()
+    };
+    for (left, expected) in [(&["old", "new"][..], "started"), (&["new"][..], "called_off")] {
+        let mut world = World::new();
+        world.people = kim_with(&["old", "new"]);
+        let (case, _) = world.dead_with_request();
+        let vote = Vote { speaker: Some(Speaker::Nostr("old".into())), ..world.says("kim", Ballot::Approve) };
+        let step = super::super::vote(case.clone(), &vote, &world.facts()).unwrap();
+        let (case, _) = world.checked(&case, step);
+        world.people = kim_with(left);
+        let (case, events) = world.begin(case);
+        assert_eq!(events, [expected], "kim still decides, with {left:?}");
+        let called_off = matches!(case.execution.unwrap().state, ExecutionState::CalledOff { because, .. }
+            if because == CalledOff::IdentityRevoked);
+        assert_eq!(called_off, expected == "called_off");
+    }
+}
+
+#[test]
 fn called_off_is_asked_about_at_once_and_the_second_time_later() {
     let mut world = World::new();
     let (case, _) = world.dead_with_request();

@@ -105,7 +105,9 @@ fn request() -> Request {
 
 fn approved(action: Action) -> RequestState {
     let input = InputId("in1".into());
-    RequestState::Approved { decision: Decision { action, by: kim(), via: Channel::Cli, input, at: NOW } }
+    RequestState::Approved {
+        decision: Decision { action, by: kim(), via: Channel::Cli, input, at: NOW, speaker: None },
+    }
 }
 
 fn execution(action: Action, state: ExecutionState) -> Execution {
@@ -164,8 +166,9 @@ fn called_off() -> Vec<CalledOff> {
         CalledOff::Observing,
         CalledOff::Restored,
         CalledOff::NotHandedOver { why: "its work belongs to timmy".into() },
+        CalledOff::IdentityRevoked,
     ];
-    covers(&all, 13, |one| match one {
+    covers(&all, 14, |one| match one {
         CalledOff::Recovered => 0,
         CalledOff::Gone => 1,
         CalledOff::PolicyChanged => 2,
@@ -179,6 +182,7 @@ fn called_off() -> Vec<CalledOff> {
         CalledOff::Observing => 10,
         CalledOff::Restored => 11,
         CalledOff::NotHandedOver { .. } => 12,
+        CalledOff::IdentityRevoked => 13,
     });
     all
 }

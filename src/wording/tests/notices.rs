@@ -269,6 +269,20 @@ fn changed_answers_are_told_while_they_can_be_given_and_nobody_wants_quiet() {
 }
 
 #[test]
+fn only_ends_are_marked() {
+    let marked = |is_its: bool| -> std::collections::BTreeSet<String> {
+        let marks =
+            events().into_iter().filter_map(|event| Some(format!("{} {}", event.word(), mark(&event, is_its)?)));
+        marks.collect()
+    };
+    let of_the_request =
+        ["approved +", "called_off ✋", "denied -", "expired ⌛", "not_run ✋", "withdrawn ⚪", "withdrawn ✅"];
+    assert_eq!(marked(false), of_the_request.map(String::from).into());
+    let of_what_it_signed_off = ["failed ❌", "not_recovered ❌", "verified ✅"];
+    assert_eq!(marked(true), of_the_request.into_iter().chain(of_what_it_signed_off).map(String::from).collect());
+}
+
+#[test]
 fn why_an_approval_was_not_run() {
     let texts = called_off().into_iter().map(|because| {
         let event = Event::CalledOff { execution: execution_id(), request: Some(request_id()), because };
@@ -314,6 +328,9 @@ fn why_an_approval_was_not_run() {
     Nothing was started. It is planned anew, under the policy in force.
     -- NotHandedOver { why: "its work belongs to timmy" }
     Decision: ezra (7K3QXM): approved by kim (command line), not run because its work belongs to timmy.
+    Nothing was started. It is planned anew, under the policy in force.
+    -- IdentityRevoked
+    Decision: ezra (7K3QXM): approved by kim (command line), not run because the key or account that approved it is not theirs any more.
     Nothing was started. It is planned anew, under the policy in force.
     "#);
 }

@@ -83,3 +83,30 @@ fn a_death_at_any_point_of_nostr_loses_nothing_and_does_nothing_twice() {
     eprintln!("nostr: {} plays, {} kills", kills.len(), kills.iter().sum::<usize>());
     assert!(kills.iter().filter(|kills| **kills == 0).count() <= 4, "{kills:?}");
 }
+
+#[test]
+fn an_approval_that_waits_to_begin_does_not_outlive_its_key() {
+    let mut room = Room::with_agents(&["ada"]).but(calm);
+    room.world.save();
+    room.world.spawn_daemon(&[], Some("revive.before_running"));
+    room.world.until("ada was seen", |world| (world.probes_of("ada") > 4 && world.was_seen("ada")).then_some(()));
+    room.world.silence("ada");
+    let packet = room.kim.packet_about("ada");
+    room.kim.replies(&packet, "approve");
+    let ended = room.world.until_daemon_died();
+    assert_eq!(ended.signal(), Some(Signal::KILL.as_raw()), "the daemon ended with {ended}");
+    assert_eq!(room.world.journaled("ada", "approved").len(), 1);
+    // Kim still decides for ada's mission, with another key.
+    let fresh = crate::nostr::room::keys(7);
+    room.world.gate["people"]["me"]["nostr"] = serde_json::json!([fresh.public_key().to_hex()]);
+    room.world.save();
+    room.world.spawn_daemon(&[], None);
+    let called_off = room.world.until_journal("ada", "called_off");
+    assert_eq!(called_off.body["because"], "identity_revoked", "{called_off}");
+    assert_eq!(room.world.runs_of("ada"), 0);
+    // It is asked about anew, and the new key decides.
+    let kim = room.phone_of(fresh);
+    let anew = kim.until(|one| one.tag("agent") == Some("ada"));
+    kim.replies(&anew, "deny");
+    room.world.until_journal("ada", "denied");
+}

@@ -16,6 +16,7 @@ fn a_signed_decision_in_the_open_counts_and_is_kept_as_its_receipt() {
     assert_eq!(receipts[0].body["signed"], decision.id.to_hex());
     let verified = room.world.says(&["journal", "verify"]);
     assert!(verified.out.contains("1 receipts prove"), "{verified:?}");
+    assert!(verified.out.contains("1 decisions over Nostr are what their receipts say"), "{verified:?}");
 }
 
 #[test]

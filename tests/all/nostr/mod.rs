@@ -2,8 +2,11 @@
 
 mod answers;
 mod by_hand;
+mod cases;
 mod decisions;
 mod foreign;
+mod keys;
+mod marks;
 mod outages;
 pub mod phone;
 mod refusals;

@@ -127,6 +127,11 @@ impl Room {
         }
     }
 
+    /// A client of somebody else.
+    pub fn phone_of(&self, keys: Keys) -> Phone {
+        Phone::new(self.runtime.handle(), keys, self.kim.gate, &self.url)
+    }
+
     /// For what runs beside the daemon.
     pub fn handle(&self) -> &tokio::runtime::Handle {
         self.runtime.handle()

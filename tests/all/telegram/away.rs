@@ -111,3 +111,62 @@ fn after_five_seconds_without_a_port_everything_is_there_and_in_order() {
     room.api.tap(OPS, cards[0], "Deny", KIM);
     room.world.until_journal("bob", "denied");
 }
+
+#[test]
+fn a_card_names_the_time_that_a_start_has_given() {
+    let mut room = Room::with_agents(&["ada", "bob"]);
+    room = room.but(|world, _| {
+        world.gate["timing"]["approval_ttl"] = json!("60s");
+        world.gate["timing"]["start_grace"] = json!("10m");
+    });
+    let mut room = room.start();
+    let (ada, bob) = (room.card_about("ada"), room.card_about("bob"));
+    assert!(ada.text.contains("Expires 1 min after delivery"), "{}", ada.text);
+    for agent in ["ada", "bob"] {
+        room.world.until("it was delivered", |world| world.pending(agent)?["state"]["expires"].as_i64());
+    }
+    room.stop();
+    room.world.start_daemon();
+    for (agent, card) in [("ada", &ada), ("bob", &bob)] {
+        let says = room.until_card_says(card, "Expires at ");
+        let ms = room.world.pending(agent).expect("a request")["state"]["expires"].as_i64().expect("a deadline");
+        let of_day = ms / 1000 % 86_400;
+        let at = format!("{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60);
+        assert!(says.text.contains(&format!("Expires at {at}")), "{at}: {}", says.text);
+        assert_eq!(says.labels(), card.labels(), "it can be answered as before");
+    }
+    room.kim_taps(&ada, "Deny");
+    room.until_card_says(&ada, "denied by me");
+    let edits = room.api.calls_of("editMessageText");
+    let of = |card: &crate::bot_api::Message| {
+        edits.iter().filter(|call| call.param("message_id") == card.id.to_string()).count()
+    };
+    assert_eq!((of(&ada), of(&bob)), (2, 1), "one edit tells the new time");
+}
+
+#[test]
+fn a_drill_stands_again_where_taps_may_be_lost_and_where_it_was_deleted() {
+    let mut room = Room::with_agents(&["ada"]).start();
+    let is_drill = |message: &crate::bot_api::Message| message.text.contains("DRILL") && !message.buttons().is_empty();
+    room.api.say(OPS, KIM, "/drill ada-mission for 5h");
+    let old = room.api.wait_message(OPS, is_drill);
+    room.until_said("May answer: lee, me.");
+    room.stop();
+    room.was_silent_for(Duration::from_secs(3600));
+    room.world.start_daemon();
+    let fresh = room.api.wait_message(OPS, |message| message.id > old.id && is_drill(message));
+    assert!(fresh.text.contains("If you tapped then, please tap again"), "{}", fresh.text);
+    let told = room.until_card_says(&old, "This drill stands again below");
+    assert_eq!(told.buttons()[0].data, old.buttons()[0].data, "a tap on its way still finds it");
+    // Both are deleted; that is noticed when they are to be edited.
+    room.api.delete_message(OPS, old.id);
+    room.api.delete_message(OPS, fresh.id);
+    room.stop();
+    room.was_silent_for(Duration::from_secs(3600));
+    room.world.start_daemon();
+    let again = room.api.wait_message(OPS, |message| message.id > fresh.id && is_drill(message));
+    room.api.wait_answer(&room.kim_taps(&again, "I am here"));
+    room.until_card_says(&again, "Over: me answered (Telegram)");
+    assert_eq!(room.world.journaled("", "drill_answered").len(), 1);
+    assert!(room.world.runs().is_empty());
+}

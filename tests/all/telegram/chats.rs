@@ -95,6 +95,42 @@ fn a_chat_without_the_right_to_write_is_an_alarm_elsewhere() {
 }
 
 #[test]
+fn a_loss_is_told_once_until_the_chat_is_back() {
+    let mut room = Room::with_agents(&["ada", "bob"]).start();
+    room.api.kick_bot(OPS, LEE);
+    room.world.until_told("the Telegram chat ops-room");
+    room.world.silence("ada");
+    room.api.wait_call("sendMessage", |call| call.outcome.contains("403"));
+    room.stop();
+    room.world.start_daemon();
+    // Another life, another refusal.
+    let refused = || room.api.calls_of("sendMessage").iter().filter(|call| call.outcome.contains("403")).count();
+    let before = refused();
+    room.world.silence("bob");
+    room.world.until("the chat refuses once more", |_| (refused() > before).then_some(()));
+    room.world.until("its status tells", |world| world.says(&["status"]).out.contains("ops-room").then_some(()));
+    assert_eq!(room.world.journaled("", "chat_lost").len(), 1);
+    room.api.bring_bot_back(OPS, LEE);
+    room.pending_card("ada");
+    room.api.kick_bot(OPS, LEE);
+    room.world.until_journaled("", "chat_lost", 2);
+}
+
+#[test]
+fn a_drill_comes_along_into_the_supergroup() {
+    let room = in_a_small_group(&["ada"]).start();
+    room.api.say(SMALL, KIM, "/drill ada-mission for 1h");
+    let is_drill = |message: &crate::bot_api::Message| message.text.contains("DRILL") && !message.buttons().is_empty();
+    room.api.wait_message(SMALL, is_drill);
+    room.api.wait_message(SMALL, |message| message.text.contains("May answer: lee, me."));
+    room.api.migrate(SMALL, LARGE);
+    let new = room.api.wait_message(LARGE, is_drill);
+    assert!(new.text.contains("has become a supergroup"), "{}", new.text);
+    room.api.wait_answer(&room.api.tap(LARGE, new.id, "I am here", KIM));
+    room.api.wait_edited(LARGE, new.id, |card| card.text.contains("Over: me answered (Telegram)"));
+}
+
+#[test]
 fn the_group_becomes_a_supergroup_and_its_cards_come_along() {
     let room = in_a_small_group(&["ada", "bob"]).start();
     room.world.silence("ada");

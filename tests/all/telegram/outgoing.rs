@@ -54,6 +54,20 @@ fn a_second_copy_is_known_from_the_first_tap_on_either() {
 }
 
 #[test]
+fn a_second_copy_is_known_from_the_first_reply_to_it_too() {
+    let room = Room::with_agents(&["ada"]).start();
+    room.api.fault("sendMessage", When::Nth(1), Fault::LoseAnswer);
+    room.world.silence("ada");
+    room.world.until("there are two copies", |_| (cards(&room).len() == 2).then_some(()));
+    let both = cards(&room);
+    room.world.until("the second is known", |world| world.pending("ada")?["state"]["expires"].as_i64());
+    room.api.reply(OPS, KIM, both[0].id, "deny it is moved");
+    for copy in &both {
+        assert!(room.until_card_says(copy, "denied by me").buttons().is_empty());
+    }
+}
+
+#[test]
 fn a_copy_that_was_sent_and_decided_elsewhere_before_anybody_tapped_it_is_brought_up_to_date() {
     let room = Room::with_agents(&["ada"]).start();
     // It stands in the chat, and nobody here knows.

@@ -30,6 +30,7 @@ fn a_packet_can_be_read_by_people_and_programs() {
         outcome: None,
         thread: None,
         at: Seconds::from(NOW),
+        reacts: false,
     };
     let event = compose::compose(us().public_key(), &draft);
     assert_eq!(event, compose::compose(us().public_key(), &draft), "the same again");
@@ -58,11 +59,30 @@ fn a_packet_can_be_read_by_people_and_programs() {
 }
 
 #[test]
+fn our_own_note_is_marked() {
+    let thread = Some(InThread { root: "a".repeat(64), parent: None });
+    let to = To::Open(vec![kim().public_key()]);
+    let draft = Draft { to, text: "+", packet: None, outcome: None, thread, at: Seconds::from(NOW), reacts: true };
+    let event = compose::compose(us().public_key(), &draft);
+    assert_eq!((event.kind.as_u16(), event.content.as_str()), (7, "+"));
+    let us_hex = us().public_key().to_hex();
+    assert_eq!(tags(&event), [format!("e {}  {us_hex}", "a".repeat(64)), format!("p {us_hex}"), "k 1".into()]);
+    assert_eq!(event.id, compose::compose(us().public_key(), &draft).id, "the same again");
+}
+
+#[test]
 fn an_answer_says_for_programs_what_became_of_it() {
     for (outcome, word) in [(AnswerKind::Taken, "taken"), (AnswerKind::NotFound, "not_found")] {
         let to = To::Private(kim().public_key());
-        let draft =
-            Draft { to, text: "so", packet: None, outcome: Some(outcome), thread: None, at: Seconds::from(NOW) };
+        let draft = Draft {
+            to,
+            text: "so",
+            packet: None,
+            outcome: Some(outcome),
+            thread: None,
+            at: Seconds::from(NOW),
+            reacts: false,
+        };
         assert!(tags(&compose::compose(us().public_key(), &draft)).contains(&format!("outcome {word}")));
     }
 }
@@ -71,7 +91,7 @@ fn an_answer_says_for_programs_what_became_of_it() {
 fn an_end_is_told_in_the_thread() {
     let thread = Some(InThread { root: "a".repeat(64), parent: Some("b".repeat(64)) });
     let at = Seconds::from(NOW);
-    let draft = |to| Draft { to, text: "over", packet: None, outcome: None, thread: thread.clone(), at };
+    let draft = |to| Draft { to, text: "over", packet: None, outcome: None, thread: thread.clone(), at, reacts: false };
     let open = compose::compose(us().public_key(), &draft(To::Open(vec![kim().public_key()])));
     let p = format!("p {}", kim().public_key().to_hex());
     let root = format!("e {}  root", "a".repeat(64));

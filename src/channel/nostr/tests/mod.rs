@@ -6,6 +6,7 @@ mod corpus;
 mod decisions;
 mod embedded;
 mod evidence;
+mod proofs;
 mod threads;
 mod wraps;
 

@@ -64,6 +64,7 @@ fn every_other_wrap_is_refused() {
         ("no base64", signed(&keys(9), 1059, &[p], "§§"), NotUnwrapped::Foreign),
         ("long", signed(&keys(9), 1059, &[p], &"A".repeat(120_000)), NotUnwrapped::Foreign),
         ("no event", wrapped("hello"), NotUnwrapped::Shape),
+        ("as long as can be, and no event", wrapped(&"x".repeat(65_408)), NotUnwrapped::Shape),
         ("a note inside", wrapped(&signed(&kim(), 1, &[p], "approve").as_json()), NotUnwrapped::Kind),
         ("a seal of kind 1", seal(1, &[], &rumor), NotUnwrapped::Kind),
         ("tags on the seal", seal(13, &[&["p", &us_hex]], &rumor), evidence(SealTags)),
