@@ -41,6 +41,7 @@ pub fn text(gateway: &Gateway) -> String {
             ("nostr_relays_read", "Relays of which all that waited is here.", read as f64),
             ("nostr_strangers", "Events of nobody in `people` since the start.", strangers as f64),
             ("nostr_refused", "Events that proved nothing since the start.", refused as f64),
+            ("nostr_waited", "Events that had to wait because too many came at once.", gateway.nostr.waits() as f64),
         ] {
             gauge(name, help, value);
         }

@@ -151,6 +151,12 @@ pub async fn pending(db: &mut impl Reads) -> Result<Vec<RequestRow>, StoreError>
     row::all(db, select).await
 }
 
+/// When the oldest pending request was made.
+pub async fn oldest_pending(db: &mut impl Reads) -> Result<Option<Timestamp>, StoreError> {
+    let oldest = row::number(db, sql("SELECT MIN(created_at) FROM requests WHERE state = 'pending'")).await?;
+    Ok(oldest.map(Timestamp::from_millis))
+}
+
 /// All requests of an incident, the oldest first.
 pub async fn of_incident(db: &mut impl Reads, incident_id: &str) -> Result<Vec<RequestRow>, StoreError> {
     let select = sql("SELECT id, incident_id, agent, mission, approval_key, code, state, created_at, expires_at,

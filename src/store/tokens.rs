@@ -95,6 +95,23 @@ pub async fn targets(db: &mut impl Reads, channel: &str, prefix: &str) -> Result
     row::texts(db, select.bind(channel.to_owned()).bind(prefix.to_owned())).await
 }
 
+/// Up to `limit` ids under which cards of pending requests are known where the target's text begins with
+/// `target`, those of the newest request first.
+pub async fn ids_of_pending(
+    db: &mut impl Reads,
+    channel: &str,
+    target: &str,
+    limit: u32,
+) -> Result<Vec<String>, StoreError> {
+    let select = sql("SELECT r.remote_id FROM requests q JOIN messages m ON m.about = q.id AND m.kind = 'card'
+             JOIN remote_ids r ON r.copy = m.id
+         WHERE q.state = 'pending' AND r.channel = $1 AND substr(r.target, 1, $2) = $3
+         ORDER BY q.created_at DESC, r.remote_id LIMIT $4");
+    let length = i64::try_from(target.chars().count()).unwrap_or(0);
+    let bound = select.bind(channel.to_owned()).bind(length).bind(target.to_owned()).bind(i64::from(limit));
+    row::texts(db, bound).await
+}
+
 /// Deletes up to `limit` tokens made before `before` whose request is closed, or that belong to none.
 pub async fn purge(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
     let delete = sql("DELETE FROM tokens WHERE token IN (

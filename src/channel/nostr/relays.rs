@@ -1,8 +1,8 @@
 //! The connections. Those to the relays of the configuration say who we are where a relay wants to know
 //! (NIP-42); those to relays that are only in other people's lists never do, and nothing is read there.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nostr_sdk::client::Client;
@@ -38,7 +38,32 @@ pub struct Relays {
     others: OnceLock<Client>,
     listening: Arc<Transport>,
     transport: Arc<Transport>,
+    used: Mutex<Used>,
     deadline: Duration,
+}
+
+/// In which order relays of other people's lists were used last.
+#[derive(Debug, Default)]
+struct Used {
+    times: u64,
+    last: BTreeMap<RelayUrl, u64>,
+}
+
+impl Used {
+    fn note(&mut self, url: &RelayUrl) {
+        self.times += 1;
+        self.last.insert(url.clone(), self.times);
+    }
+
+    /// Of `connected`, the one that was used the longest time ago; one that the configuration names is let go
+    /// only if there is no other.
+    fn least<'a>(
+        &self,
+        connected: impl Iterator<Item = &'a RelayUrl>,
+        is_configured: impl Fn(&RelayUrl) -> bool,
+    ) -> Option<&'a RelayUrl> {
+        connected.min_by_key(|url| (is_configured(url), self.last.get(*url).copied().unwrap_or(0)))
+    }
 }
 
 impl Relays {
@@ -58,7 +83,7 @@ impl Relays {
             .websocket_transport(Arc::clone(&listening))
             .admit_policy(policy)
             .build();
-        Self { signer, own, others: OnceLock::new(), listening, transport, deadline }
+        Self { signer, own, others: OnceLock::new(), listening, transport, used: Mutex::default(), deadline }
     }
 
     /// Who speaks there.
@@ -129,6 +154,7 @@ impl Relays {
         let others =
             self.others.get_or_init(|| Client::builder().websocket_transport(Arc::clone(&self.transport)).build());
         let pool = others.pool();
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).note(url);
         let later = |error: &dyn std::fmt::Display| Word::Later(error.to_string());
         if let Ok(relay) = pool.relay(url).await {
             relay.try_connect(self.deadline).await.map_err(|error| later(&error))?;
@@ -140,10 +166,16 @@ impl Relays {
             return Err(Word::NotThere(why.to_string()));
         }
         let known = pool.relays().await;
-        if known.len() >= OTHERS_MAX
-            && let Some(idle) = known.keys().min()
-        {
-            let _ = pool.force_remove_relay(idle).await;
+        if known.len() >= OTHERS_MAX {
+            let idle = {
+                let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+                used.last.retain(|url, _| known.contains_key(url));
+                used.note(url);
+                used.least(known.keys(), |url| self.transport.is_configured(url)).cloned()
+            };
+            if let Some(idle) = idle {
+                let _ = pool.force_remove_relay(&idle).await;
+            }
         }
         let options = options().read(false).sleep_when_idle(true).idle_timeout(OTHERS_IDLE);
         pool.add_relay(url, options).await.map_err(|error| later(&error))?;
@@ -172,6 +204,22 @@ fn word_of(said: &str) -> Word {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_was_used_the_longest_time_ago_gives_way() {
+        let url = |name: &str| RelayUrl::parse(&format!("wss://{name}.example")).unwrap();
+        let (a, b, c, d) = (url("a"), url("b"), url("c"), url("d"));
+        let mut used = Used::default();
+        for one in [&d, &b, &a, &c, &b] {
+            used.note(one);
+        }
+        let nobody = |_: &RelayUrl| false;
+        assert_eq!(used.least([&a, &b, &c, &d].into_iter(), nobody), Some(&d));
+        assert_eq!(used.least([&a, &b, &c, &d].into_iter(), |one| *one == d), Some(&a), "the configuration's stays");
+        assert_eq!(used.least([&b, &c].into_iter(), |_| true), Some(&c), "but there is no other");
+        assert_eq!(used.least([&b, &url("never")].into_iter(), nobody), Some(&url("never")));
+        assert_eq!(used.least([].into_iter(), nobody), None);
+    }
 
     #[test]
     fn the_words_of_a_refusal() {

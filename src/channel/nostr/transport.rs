@@ -76,7 +76,8 @@ impl Transport {
         *self.configured.write().unwrap_or_else(PoisonError::into_inner) = configured;
     }
 
-    fn is_configured(&self, url: &RelayUrl) -> bool {
+    /// Whether the configuration names it.
+    pub fn is_configured(&self, url: &RelayUrl) -> bool {
         self.configured.read().unwrap_or_else(PoisonError::into_inner).contains(url)
     }
 

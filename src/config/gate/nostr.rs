@@ -47,8 +47,10 @@ pub struct Nostr {
     pub retry: Duration,
     /// The longest such wait.
     pub retry_max: Duration,
-    /// So often subscriptions and the link itself are looked at.
+    /// So often subscriptions and connections are looked at.
     pub watchdog: Duration,
+    /// So often a relay is asked for something small; one that has said nothing at all since is left.
+    pub heartbeat: Duration,
     /// How long a relay may take to say that it has told all it has.
     pub catch_up_deadline: Duration,
 }
@@ -86,6 +88,7 @@ impl Default for Nostr {
             retry: Duration::from_secs(1),
             retry_max: Duration::from_secs(60),
             watchdog: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(30),
             catch_up_deadline: Duration::from_secs(15),
         }
     }
@@ -118,6 +121,7 @@ impl Nostr {
                     retry: own.duration("retry", default.retry, instant),
                     retry_max: own.duration("retry_max", default.retry_max, instant),
                     watchdog: own.duration("watchdog", default.watchdog, instant),
+                    heartbeat: own.duration("heartbeat", default.heartbeat, instant),
                     catch_up_deadline: own.duration("catch_up_deadline", default.catch_up_deadline, instant),
                 };
                 own.finish();

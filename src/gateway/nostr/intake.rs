@@ -9,14 +9,17 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::SOURCE;
+use super::bucket::Buckets;
+use super::known::Known;
 use super::state::List;
 use crate::approval::Speaker;
 use crate::channel::nostr::nostr_sdk::pool::policy::{AdmitPolicy, AdmitStatus, PolicyError};
 use crate::channel::nostr::nostr_sdk::util::BoxedFuture;
-use crate::channel::nostr::nostr_sdk::{Event, Kind, RelayUrl, SubscriptionId};
-use crate::channel::nostr::{DECISION, EVENT_MAX, Evidence, Signer, Verified, lists, unwrap};
+use crate::channel::nostr::nostr_sdk::{Event, EventId, Kind, RelayUrl, SubscriptionId, Timestamp as Seconds};
+use crate::channel::nostr::{DECISION, EVENT_MAX, Evidence, NotUnwrapped, Signer, Utterance, Verified, lists, unwrap};
 use crate::gateway::{Gateway, arrival};
 use crate::store;
 use crate::store::inbox::Input;
@@ -37,7 +40,7 @@ pub const OPEN: [Kind; 4] = [Kind::TextNote, Kind::Reaction, Kind::Comment, DECI
 /// Something that came in.
 pub enum Came {
     /// Somebody said something: the input, and the event that it came in.
-    Said(Box<Input>, [u8; 32]),
+    Said(Box<Input>, Done),
     /// Something is wrapped for us, which a signer somewhere else is to open first.
     Wrap(Box<Event>),
     /// Somebody says where they take private messages.
@@ -46,12 +49,48 @@ pub enum Came {
     Mark(oneshot::Sender<()>),
 }
 
+/// An event that is done with as soon as what it says is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    /// Its id, if it is the hash of what it says.
+    id: Option<EventId>,
+    /// Of a wrap, the time that it states.
+    wrapped_at: Option<Seconds>,
+}
+
+/// What is done with, so that it need not be looked at, nor asked for, again.
+#[derive(Clone, Debug, Default)]
+pub struct DoneWith {
+    seen: Arc<Seen>,
+    /// Wraps, of strangers too.
+    pub wraps: Arc<Known>,
+}
+
+impl Done {
+    /// Of a wrap whose id was computed.
+    pub(super) fn wrap(wrap: &Event) -> Self {
+        Self { id: Some(wrap.id), wrapped_at: Some(wrap.created_at) }
+    }
+}
+
+impl DoneWith {
+    fn note(&self, done: Done) {
+        let Some(id) = done.id else { return };
+        self.seen.insert(id.to_bytes());
+        if let Some(at) = done.wrapped_at {
+            self.wraps.insert(at, id);
+        }
+    }
+}
+
 /// What the library asks about each event.
 pub struct Door {
     gateway: Arc<Gateway>,
     signer: Signer,
     us: String,
-    seen: Arc<Seen>,
+    done_with: DoneWith,
+    buckets: Buckets,
+    begun: Instant,
     came: mpsc::Sender<Came>,
 }
 
@@ -97,11 +136,19 @@ impl Door {
     pub fn new(
         gateway: Arc<Gateway>,
         signer: Signer,
-        seen: Arc<Seen>,
+        done_with: DoneWith,
     ) -> (Self, mpsc::Sender<Came>, mpsc::Receiver<Came>) {
         let (came, comes) = mpsc::channel(ROOM);
         let us = signer.hex();
-        (Self { gateway, us, signer, seen, came: came.clone() }, came, comes)
+        let (buckets, begun) = (Buckets::default(), Instant::now());
+        (Self { gateway, us, signer, done_with, buckets, begun, came: came.clone() }, came, comes)
+    }
+
+    /// Whether an event of that kind and size is looked at at all.
+    fn is_worth_a_look(event: &Event) -> bool {
+        let is_small = event.content.len() <= EVENT_MAX
+            && event.tags.iter().all(|tag| tag.as_slice().iter().all(|part| part.len() <= EVENT_MAX));
+        is_small && (OPEN.contains(&event.kind) || [Kind::GiftWrap, Kind::InboxRelays].contains(&event.kind))
     }
 
     /// Our own key is nobody's, whatever the files say: our marks must not count.
@@ -111,15 +158,7 @@ impl Door {
 
     /// What an event comes to, if it comes to anything.
     fn look(&self, event: &Event) -> Option<Came> {
-        if event.content.len() > EVENT_MAX
-            || event.tags.iter().any(|tag| tag.as_slice().iter().any(|part| part.len() > EVENT_MAX))
-        {
-            return None;
-        }
         let is_wrap = event.kind == Kind::GiftWrap;
-        if !is_wrap && event.kind != Kind::InboxRelays && !OPEN.contains(&event.kind) {
-            return None;
-        }
         let author = event.pubkey.to_hex();
         if !is_wrap && !self.is_known(&author) {
             self.gateway.nostr.count_stranger();
@@ -127,7 +166,10 @@ impl Door {
         }
         // The same words again need no second look. The id that an event claims says nothing of its words
         // until it was computed.
-        if self.seen.contains(&event.id.to_bytes()) && event.verify_id() {
+        if self.done_with.seen.contains(&event.id.to_bytes()) && event.verify_id() {
+            if is_wrap {
+                self.done_with.wraps.insert(event.created_at, event.id);
+            }
             return None;
         }
         if event.kind == Kind::InboxRelays {
@@ -140,6 +182,9 @@ impl Door {
             let relays = lists::inbox_relays(&list).iter().map(ToString::to_string).collect();
             return Some(Came::List(author, List { at: event.created_at.as_secs(), relays }));
         }
+        // Only its own hash may stand for what an event says.
+        let id = event.verify_id().then_some(event.id);
+        let done = Done { id, wrapped_at: is_wrap.then_some(event.created_at) };
         let (evidence, id) = if is_wrap {
             let Signer::Local(identity) = &self.signer else {
                 // Under a false id it would stand for something else.
@@ -147,11 +192,16 @@ impl Door {
             };
             match unwrap(event, identity.keys().secret_key(), &self.us, |author| self.is_known(author)) {
                 Ok((evidence, said)) => (evidence, said.id),
-                Err(crate::channel::nostr::NotUnwrapped::Stranger) => {
+                Err(why) => {
+                    if let Some(id) = id {
+                        self.done_with.wraps.insert(event.created_at, id);
+                    }
+                    if why != NotUnwrapped::Stranger {
+                        return self.refused(event, &why);
+                    }
                     self.gateway.nostr.count_stranger();
                     return None;
                 }
-                Err(why) => return self.refused(event, &why),
             }
         } else {
             let evidence = match Verified::new(event.clone()) {
@@ -159,15 +209,18 @@ impl Door {
                 Err(why) => return self.refused(event, &why),
             };
             match evidence.utterance() {
-                Ok(said) if said.is_for(&self.us) => (evidence, said.id),
+                Ok(said) if said.is_for(&self.us) || self.is_in_thread(&said) => (evidence, said.id),
                 Ok(_) => return None,
                 Err(why) => return self.refused(event, &why),
             }
         };
         let input = input(&self.gateway, &evidence, &id);
-        // Of a wrap, only its own hash may stand for what it holds.
-        let known_as = if is_wrap && !event.verify_id() { [0; 32] } else { event.id.to_bytes() };
-        Some(Came::Said(Box::new(input), known_as))
+        Some(Came::Said(Box::new(input), done))
+    }
+
+    /// Whether it answers an open note of ours. Not every client names whom it answers.
+    fn is_in_thread(&self, said: &Utterance) -> bool {
+        self.gateway.nostr.is_awaited(said.tagged("e"))
     }
 
     fn refused(&self, event: &Event, why: &dyn fmt::Display) -> Option<Came> {
@@ -190,11 +243,19 @@ pub fn input(gateway: &Gateway, evidence: &Evidence, id: &str) -> Input {
 impl AdmitPolicy for Door {
     fn admit_event<'a>(
         &'a self,
-        _: &'a RelayUrl,
+        relay: &'a RelayUrl,
         _: &'a SubscriptionId,
         event: &'a Event,
     ) -> BoxedFuture<'a, Result<AdmitStatus, PolicyError>> {
         Box::pin(async move {
+            if !Self::is_worth_a_look(event) {
+                return Ok(AdmitStatus::rejected("nothing for us"));
+            }
+            let wait = self.buckets.take(relay, self.begun.elapsed());
+            if !wait.is_zero() {
+                self.gateway.nostr.count_waited();
+                tokio::time::sleep(wait).await;
+            }
             if let Some(came) = self.look(event) {
                 // Only an end of the channel can refuse it, and then it comes again.
                 let _ = self.came.send(came).await;
@@ -206,15 +267,15 @@ impl AdmitPolicy for Door {
 }
 
 /// Keeps what comes in, until nobody is left who could bring anything.
-pub async fn keep(gateway: Arc<Gateway>, seen: Arc<Seen>, mut comes: mpsc::Receiver<Came>) {
+pub async fn keep(gateway: Arc<Gateway>, done_with: DoneWith, mut comes: mpsc::Receiver<Came>) {
     let mut together = Vec::with_capacity(TOGETHER);
     while comes.recv_many(&mut together, TOGETHER).await > 0 {
-        let (mut inputs, mut ids, mut marks, mut lists) = (Vec::new(), Vec::new(), Vec::new(), false);
+        let (mut inputs, mut done, mut marks, mut lists) = (Vec::new(), Vec::new(), Vec::new(), false);
         for came in together.drain(..) {
             match came {
-                Came::Said(input, id) => {
+                Came::Said(input, event) => {
                     inputs.push(*input);
-                    ids.push(id);
+                    done.push(event);
                 }
                 // Where there is a signer to open it, it has been opened; where there is none, none comes.
                 Came::Wrap(_) => {}
@@ -225,7 +286,7 @@ pub async fn keep(gateway: Arc<Gateway>, seen: Arc<Seen>, mut comes: mpsc::Recei
         if !inputs.is_empty() && !take_in(&gateway, inputs).await {
             return;
         }
-        ids.into_iter().for_each(|id| seen.insert(id));
+        done.into_iter().for_each(|event| done_with.note(event));
         if lists {
             remember_lists(&gateway).await;
         }

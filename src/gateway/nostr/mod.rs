@@ -6,9 +6,13 @@
 //!   └── send ◄─┴── messages; one task for each message and relay
 //! ```
 
+mod awaited;
+mod bucket;
 mod catch_up;
+mod compare;
 mod hear;
 mod intake;
+mod known;
 mod opening;
 mod pages;
 mod people;
@@ -16,6 +20,7 @@ mod questions;
 mod receipts;
 mod relay;
 mod send;
+mod standing;
 mod start;
 mod state;
 

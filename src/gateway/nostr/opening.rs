@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::SOURCE;
-use super::intake::{Came, ROOM, Seen, input};
+use super::intake::{Came, Done, DoneWith, ROOM, Seen, input};
 use super::start;
 use crate::approval::Speaker;
 use crate::channel::nostr::nostr_sdk::{Event, PublicKey};
@@ -126,6 +126,7 @@ pub(super) fn start(
     gateway: &Arc<Gateway>,
     remote: &RemoteSigner,
     us: &PublicKey,
+    done_with: DoneWith,
     comes: mpsc::Receiver<Came>,
 ) -> mpsc::Receiver<Came> {
     let (to, opened) = mpsc::channel(ROOM);
@@ -140,6 +141,7 @@ pub(super) fn start(
         unfinished: BTreeSet::new(),
         taken: 0,
         looked: Seen::default(),
+        done_with,
         by_files: gateway.in_force(),
         marks: Vec::new(),
     };
@@ -167,6 +169,7 @@ struct Opening {
     taken: u64,
     /// What came to nothing: those of two days come again at each catch-up, and are not opened again.
     looked: Seen,
+    done_with: DoneWith,
     /// Who counted when that was found out.
     by_files: Arc<InForce>,
     /// Whoever waits until all that was taken before that number is done with.
@@ -261,7 +264,8 @@ impl Opening {
         match opened {
             Ok((evidence, said)) => {
                 let input = input(&self.gateway, &evidence, &said.id);
-                return self.to.send(Came::Said(Box::new(input), id)).await.is_ok();
+                let done = Done::wrap(&wrap.event);
+                return self.to.send(Came::Said(Box::new(input), done)).await.is_ok();
             }
             Err(NotUnwrapped::Stranger) => self.gateway.nostr.count_stranger(),
             Err(why) => {
@@ -270,6 +274,7 @@ impl Opening {
             }
         }
         self.looked.insert(id);
+        self.done_with.wraps.insert(wrap.event.created_at, wrap.event.id);
         true
     }
 

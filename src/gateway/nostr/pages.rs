@@ -37,6 +37,7 @@ pub struct Turned {
 struct Page {
     question: String,
     has: Turned,
+    longest: u64,
     ids: HashSet<String>,
 }
 
@@ -96,6 +97,7 @@ impl Pages {
             return;
         }
         page.has.events += 1;
+        page.longest = page.longest.max(page.has.events);
         page.has.oldest = Some(page.has.oldest.map_or(created_at, |oldest| oldest.min(created_at)));
         if page.ids.len() >= IDS_MAX || page.ids.insert(id) {
             page.has.new += 1;
@@ -105,6 +107,16 @@ impl Pages {
     /// What the page has by now.
     pub fn so_far(&self, relay: &str) -> Turned {
         self.lock().pages.get(relay).map_or_else(Turned::default, |page| page.has)
+    }
+
+    /// How many events the longest page had since [`Self::begin`].
+    pub fn longest(&self, relay: &str) -> u64 {
+        self.lock().pages.get(relay).map_or(0, |page| page.longest)
+    }
+
+    /// Whether a page since [`Self::begin`] had the event of that id.
+    pub fn has(&self, relay: &str, id: &str) -> bool {
+        self.lock().pages.get(relay).is_some_and(|page| page.ids.contains(id))
     }
 
     /// Nothing more is counted.
@@ -144,6 +156,8 @@ mod tests {
         event("lazarus-page-3", "w", "1.5");
         event("lazarus-page-3", "w", "-1");
         assert_eq!(pages.so_far("a"), Turned { events: 2, new: 0, oldest: None });
+        assert_eq!((pages.longest("a"), pages.longest("b")), (2, 0));
+        assert!(pages.has("a", "x") && !pages.has("a", "z") && !pages.has("b", "x"));
         pages.end("a");
         assert_eq!(pages.so_far("a"), Turned::default());
     }

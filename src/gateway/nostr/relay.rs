@@ -2,7 +2,7 @@
 //! that our questions stay open. The library is given no subscription to keep: it would forget it at almost
 //! every refusal.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -11,35 +11,31 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::intake::{Came, OPEN};
+use super::compare::Trust;
+use super::intake::Came;
+use super::known::Known;
 use super::pages::Pages;
 use super::people::all_keys;
+use super::standing::{Question, Standing};
 use super::{SOURCE, start};
 use crate::channel::nostr::nostr_sdk::pool::RelayNotification;
 use crate::channel::nostr::nostr_sdk::{
     ClientMessage, Filter, Kind, PublicKey, Relay, RelayMessage, RelayStatus, RelayUrl, SubscriptionId,
-    Timestamp as Seconds,
 };
 use crate::channel::nostr::{Relays, Signer};
 use crate::gateway::Gateway;
 use crate::wording::Alarm;
 
-/// The time of a wrap lies up to two days back; and clocks differ.
-pub(super) const WRAPS_BACK: Duration = Duration::from_secs(2 * 86_400 + 600);
-/// The time of everything else.
-pub(super) const OPEN_BACK: Duration = Duration::from_secs(600);
 /// A connection that has held for so long was a good one.
 const GOOD: Duration = Duration::from_secs(60);
 /// What waited is read again so often, whatever the relay says: so the place up to which it was read moves on.
 const READ_AGAIN: Duration = Duration::from_secs(3600);
-/// The first wait after a question was refused; it doubles.
-const ASK_AGAIN: Duration = Duration::from_secs(2);
-/// The longest such wait.
-const ASK_AGAIN_MAX: Duration = Duration::from_secs(300);
+/// Where that failed, it is tried after a deadline, then after two, and so on, up to this.
+const READ_AGAIN_MAX: Duration = Duration::from_secs(300);
+/// Notes that go out together change a question once.
+const GATHER: Duration = Duration::from_millis(200);
 /// So many refusals in a row are told to people.
 const REFUSALS_MAX: u32 = 3;
-/// A relay is asked for something so often; one that says nothing at all until the next time is left.
-const HEARTBEAT: Duration = Duration::from_secs(30);
 /// So long without any relay, people on the other channels hear of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -51,6 +47,10 @@ pub struct Line {
     pub relays: Arc<Relays>,
     /// What pages bring.
     pub pages: Arc<Pages>,
+    /// The wraps that were worked off.
+    pub wraps: Arc<Known>,
+    /// Whether comparing sets with this relay may take the place of pages.
+    pub trust: Mutex<Trust>,
     /// Where it is.
     pub url: RelayUrl,
     /// Our own key.
@@ -59,26 +59,6 @@ pub struct Line {
     pub came: mpsc::Sender<Came>,
     /// Ends when nothing more is to be sent.
     pub over: watch::Receiver<bool>,
-}
-
-/// What is asked on a connection; the ids are the same for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Question {
-    Private,
-    Open,
-    Lists,
-}
-
-impl Question {
-    const ALL: [Self; 3] = [Self::Private, Self::Open, Self::Lists];
-
-    fn id(self) -> SubscriptionId {
-        SubscriptionId::new(match self {
-            Self::Private => "lazarus-private",
-            Self::Open => "lazarus-open",
-            Self::Lists => "lazarus-lists",
-        })
-    }
 }
 
 impl Line {
@@ -131,6 +111,10 @@ impl Line {
         self.url.as_str_without_trailing_slash().to_owned()
     }
 
+    pub(super) fn trust(&self) -> MutexGuard<'_, Trust> {
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn all_down(&self, why: String, since: Duration) {
         let alarm = Alarm::ChannelDown { channel: SOURCE.into(), why: format!("no relay is reached: {why}") };
         self.gateway.status.raise(SOURCE, alarm.clone(), self.gateway.clock.now());
@@ -153,9 +137,10 @@ impl Line {
         }
         self.gateway.bells.deliver();
         let mut asked = all_keys(&self.gateway.in_force());
-        let mut open = [false; 3];
-        let (mut refusals, mut refused, mut complained) = (0u32, false, false);
-        let mut again: Option<Instant> = Some(Instant::now());
+        let mut awaited = self.gateway.nostr.awaited();
+        let mut notes_asked = awaited.borrow_and_update().notes.clone();
+        let mut standing = Standing::new(Instant::now());
+        let (mut complained, mut failures) = (false, 0);
         let mut reading: Option<BoxFuture<'_, Result<(), String>>> = None;
         let mut read_at = Instant::now();
         let mut passed_over = self.gateway.nostr.passed_over();
@@ -172,26 +157,19 @@ impl Line {
             tokio::select! {
                 note = notes.recv() => match note {
                     Ok(RelayNotification::Message { message: RelayMessage::Closed { subscription_id, message } }) => {
-                        for (question, open) in Question::ALL.iter().zip(&mut open) {
-                            if question.id() == *subscription_id {
-                                *open = false;
-                                // Three that are refused together are one refusal.
-                                refusals += u32::from(!std::mem::replace(&mut refused, true));
-                                again.get_or_insert(Instant::now() + refused_wait(refusals));
-                                let said: String = message.chars().filter(|c| !c.is_control()).take(200).collect();
-                                this.gateway.nostr.says(&name, format!("refuses: {said}"), this.gateway.clock.now());
-                                if refusals == REFUSALS_MAX && !std::mem::replace(&mut complained, true) {
-                                    this.refuses(&said).await;
-                                }
+                        if let Some(refusals) = standing.closed(&subscription_id, Instant::now()) {
+                            let said: String = message.chars().filter(|c| !c.is_control()).take(200).collect();
+                            this.gateway.nostr.says(&name, format!("refuses: {said}"), this.gateway.clock.now());
+                            if refusals >= REFUSALS_MAX && !std::mem::replace(&mut complained, true) {
+                                this.refuses(&said).await;
                             }
                         }
                     }
                     Ok(RelayNotification::Authenticated) => {
                         // What it refused before, it may answer now.
-                        open = [false; 3];
-                        refusals = 0;
-                        again = Some(Instant::now());
-                        read_at = Instant::now();
+                        standing.taken();
+                        standing.doubt(Instant::now());
+                        (failures, read_at) = (0, Instant::now());
                     }
                     Ok(RelayNotification::RelayStatus {
                         status: RelayStatus::Disconnected | RelayStatus::Terminated | RelayStatus::Banned,
@@ -205,20 +183,22 @@ impl Line {
                     }
                     Ok(_) => {}
                     // Some of it was not seen, and any question may be closed by now.
-                    Err(RecvError::Lagged(_)) => {
-                        open = [false; 3];
-                        again = Some(Instant::now());
-                    }
+                    Err(RecvError::Lagged(_)) => standing.doubt(Instant::now()),
                     Err(RecvError::Closed) => return "the connection was lost".to_owned(),
                 },
-                () = sleep_until(again), if again.is_some() => {
-                    (again, refused) = (None, false);
-                    let asking = Question::ALL.iter().zip(&mut open).filter(|(_, open)| !**open);
-                    for (question, open) in asking {
-                        if let Err(why) = this.ask(relay, *question, &asked) {
-                            return why;
+                () = sleep_until(standing.next()) => {
+                    for question in standing.take(Instant::now()) {
+                        let filter = this.filter(question, &asked);
+                        let was_open = standing.put(question, filter.is_some());
+                        let message = match filter {
+                            Some(filter) => ClientMessage::req(question.id(), vec![filter]),
+                            // Nobody is asked for what nobody could say; and what was asked for before is over.
+                            None if was_open => ClientMessage::close(question.id()),
+                            None => continue,
+                        };
+                        if let Err(why) = relay.send_msg(message) {
+                            return why.to_string();
                         }
-                        *open = true;
                     }
                     if !greeted {
                         greeted = true;
@@ -230,6 +210,13 @@ impl Line {
                         ));
                     }
                 },
+                Ok(()) = awaited.changed() => {
+                    let notes = &awaited.borrow_and_update().notes;
+                    if *notes != notes_asked {
+                        notes_asked.clone_from(notes);
+                        standing.changed(Question::Threads, Instant::now() + GATHER);
+                    }
+                },
                 () = tokio::time::sleep_until(read_at), if reading.is_none() => {
                     reading = Some(this.catch_up(relay).boxed());
                 },
@@ -237,7 +224,8 @@ impl Line {
                     reading = None;
                     match read {
                         Ok(()) => {
-                            (refusals, complained) = (0, false);
+                            standing.taken();
+                            (complained, failures) = (false, 0);
                             read_at = Instant::now() + READ_AGAIN;
                             this.gateway.nostr.says(&name, "connected, all read", this.gateway.clock.now());
                             if this.gateway.nostr.caught_up(&name) {
@@ -247,7 +235,9 @@ impl Line {
                         Err(why) => {
                             tracing::warn!(relay = name, why, "what waited at a relay is not all here");
                             this.gateway.nostr.says(&name, format!("not all read: {why}"), this.gateway.clock.now());
-                            read_at = Instant::now() + this.settings().catch_up_deadline;
+                            failures += 1;
+                            let wait = read_again_wait(failures, this.settings().catch_up_deadline);
+                            read_at = Instant::now() + wait.mul_f64(0.5 + this.gateway.ids.share());
                         }
                     }
                 },
@@ -255,7 +245,7 @@ impl Line {
                     if !relay.is_connected() {
                         return "the connection was lost".to_owned();
                     }
-                    if beaten.elapsed() >= HEARTBEAT {
+                    if beaten.elapsed() >= this.settings().heartbeat {
                         let heard = relay.stats().bytes_received();
                         if heard == heard_before {
                             return "it has fallen silent".to_owned();
@@ -275,14 +265,10 @@ impl Line {
                     let now = all_keys(&this.gateway.in_force());
                     if now != asked {
                         asked = now;
-                        for question in [Question::Open, Question::Lists] {
-                            if let Err(why) = this.ask(relay, question, &asked) {
-                                return why;
-                            }
+                        this.wraps.forget();
+                        for question in [Question::Open, Question::Threads, Question::Lists] {
+                            standing.changed(question, Instant::now());
                         }
-                    }
-                    if open.contains(&false) {
-                        again.get_or_insert(Instant::now() + refused_wait(refusals));
                     }
                 },
                 () = ended(&mut over) => return "the gateway stops".to_owned(),
@@ -290,19 +276,10 @@ impl Line {
         }
     }
 
-    /// Puts a question that stays open: what is stored, and then whatever comes.
-    fn ask(&self, relay: &Relay, question: Question, keys: &[String]) -> Result<(), String> {
-        let now = self.gateway.clock.now();
-        let since = |back| seconds(now.minus(back).as_secs());
-        let filter = match question {
-            // No limit: it would cut what an outage withheld.
-            Question::Private => Some(Filter::new().kind(Kind::GiftWrap).pubkey(self.us).since(since(WRAPS_BACK))),
-            Question::Open => self.open_of(keys).map(|filter| filter.since(since(OPEN_BACK))),
-            Question::Lists => authors(keys).map(|keys| Filter::new().kind(Kind::InboxRelays).authors(keys)),
-        };
-        // Nobody is asked for what nobody could say.
-        let Some(filter) = filter else { return Ok(()) };
-        relay.send_msg(ClientMessage::req(question.id(), vec![filter])).map_err(|error| error.to_string())
+    /// What a question that stays open asks for now: what is stored, and then whatever comes.
+    fn filter(&self, question: Question, keys: &[String]) -> Option<Filter> {
+        let awaited = self.gateway.nostr.awaited().borrow().clone();
+        question.filter(self.us, keys, &awaited, self.gateway.clock.now().as_secs())
     }
 
     /// Asks for something that is there and small: a link of which one half is gone takes every word, and brings
@@ -313,33 +290,19 @@ impl Line {
         relay.send_msg(question).map_err(|error| error.to_string())
     }
 
-    /// What these people say to us in the open. A relay gives so many events and no more: strangers must not
-    /// take the place of those who count.
-    pub(super) fn open_of(&self, keys: &[String]) -> Option<Filter> {
-        authors(keys).map(|keys| Filter::new().kinds(OPEN).pubkey(self.us).authors(keys))
-    }
-
     async fn refuses(&self, said: &str) {
         let why = format!("{} refuses our subscriptions: {said}", self.name());
         start::tell(&self.gateway, Alarm::ChannelDown { channel: SOURCE.into(), why }).await;
     }
 }
 
-fn refused_wait(refusals: u32) -> Duration {
-    ASK_AGAIN.saturating_mul(1 << refusals.saturating_sub(1).min(10)).min(ASK_AGAIN_MAX)
-}
-
-fn authors(keys: &[String]) -> Option<Vec<PublicKey>> {
-    let keys: Vec<PublicKey> = keys.iter().filter_map(|key| PublicKey::from_hex(key).ok()).collect();
-    if keys.is_empty() { None } else { Some(keys) }
-}
-
-pub(super) fn seconds(at: i64) -> Seconds {
-    Seconds::from(u64::try_from(at).unwrap_or(0))
+/// So long after the last of `failures` in a row, what waited is read again; some jitter comes on top.
+fn read_again_wait(failures: u32, first: Duration) -> Duration {
+    first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(READ_AGAIN_MAX.max(first))
 }
 
 /// Ends when nothing more is to be sent.
-async fn ended(over: &mut watch::Receiver<bool>) {
+pub(super) async fn ended(over: &mut watch::Receiver<bool>) {
     // That the sender is gone means the same.
     let _ = over.wait_for(|over| *over).await;
 }
@@ -348,5 +311,17 @@ async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_tried_more_and_more_rarely() {
+        let wait = |failures| read_again_wait(failures, Duration::from_secs(15)).as_secs();
+        assert_eq!([1, 2, 3, 4, 5, 6, 40].map(wait), [15, 30, 60, 120, 240, 300, 300]);
+        assert_eq!(read_again_wait(9, Duration::from_secs(900)), Duration::from_secs(900));
     }
 }

@@ -76,6 +76,9 @@ impl Sender {
             let why = crate::gateway::inbox::chain(&error);
             return Delivery::Retry { after: AGAIN, why };
         }
+        if matches!(target, Target::Note(_)) {
+            self.gateway.nostr.note_goes_out();
+        }
         fail_point!("nostr.after_learned");
         let event = match &to {
             To::Open(_) => self.relays.signer().sign(&rumor).await,

@@ -2,19 +2,19 @@
 //! stops the channel, and never the daemon.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::SOURCE;
-use super::intake::{self, Door, LISTS, Seen};
+use super::intake::{self, DoneWith, Door, LISTS};
 use super::opening::{self, speaker};
 use super::pages::Pages;
 use super::relay::Line;
 use super::send::Sender;
+use super::{SOURCE, awaited};
 use crate::approval::{Channel, Speaker};
 use crate::channel::nostr::nostr_sdk::{Event, PublicKey, RelayUrl, Timestamp as Seconds};
 use crate::channel::nostr::{Clock, Embedded, Key, Knows, Overheard, Relays, Signer, Word, lists};
@@ -99,23 +99,27 @@ async fn work(gateway: &Arc<Gateway>, signer: Signer) {
         tracing::error!(why, "there is no relay of our own");
         tell(gateway, Alarm::ChannelDown { channel: SOURCE.into(), why: why.clone() }).await;
     }
-    let (pages, seen) = (Arc::new(Pages::default()), Arc::new(Seen::default()));
-    let (door, came, comes) = Door::new(Arc::clone(gateway), signer.clone(), Arc::clone(&seen));
+    let (pages, done_with) = (Arc::new(Pages::default()), DoneWith::default());
+    let (door, came, comes) = Door::new(Arc::clone(gateway), signer.clone(), done_with.clone());
     let comes = match &signer {
         Signer::Local(_) => comes,
-        Signer::Remote(remote, us) => opening::start(gateway, remote, us, comes),
+        Signer::Remote(remote, us) => opening::start(gateway, remote, us, done_with.clone(), comes),
     };
     let counted = Arc::clone(&pages);
     let overheard: Overheard = Arc::new(move |url, text| counted.overhear(url.as_str_without_trailing_slash(), text));
     let relays = Arc::new(Relays::new(signer.clone(), door, overheard, configured(gateway), config.call_deadline));
-    let mut keeping = tokio::spawn(intake::keep(Arc::clone(gateway), seen, comes));
+    let wraps = Arc::clone(&done_with.wraps);
+    let mut keeping = tokio::spawn(intake::keep(Arc::clone(gateway), done_with, comes));
     let (end, over) = watch::channel(false);
     let mut lines = JoinSet::new();
+    lines.spawn(awaited::keep(Arc::clone(gateway), over.clone()));
     for url in config.all_relays() {
         let line = Line {
             gateway: Arc::clone(gateway),
             relays: Arc::clone(&relays),
             pages: Arc::clone(&pages),
+            wraps: Arc::clone(&wraps),
+            trust: Mutex::default(),
             url,
             us: signer.public(),
             came: came.clone(),

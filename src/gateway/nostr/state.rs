@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, watch};
 
+use super::awaited::Awaited;
 use crate::gateway::intake::Intake;
 use crate::pool::Timestamp;
 
@@ -21,6 +23,10 @@ pub struct State {
     refused: AtomicU64,
     /// How often something was passed over that is to be read again.
     passed_over: AtomicU64,
+    /// Events that came faster than anybody should have to look at them.
+    waited: AtomicU64,
+    awaited: watch::Sender<Arc<Awaited>>,
+    note_went_out: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -203,6 +209,47 @@ impl State {
         if inner.intake == Intake::CaughtUp {
             inner.intake = Intake::Behind(now);
         }
+    }
+
+    pub(super) fn count_waited(&self) {
+        self.waited.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Events that had to wait because too many came at once, since the start.
+    pub fn waits(&self) -> u64 {
+        self.waited.load(Ordering::Relaxed)
+    }
+
+    /// That is waited for from now on; those who ask relays hear of it if it is news.
+    pub(super) fn awaits(&self, awaited: Awaited) {
+        self.awaited.send_if_modified(|known| {
+            let is_news = **known != awaited;
+            if is_news {
+                *known = Arc::new(awaited);
+            }
+            is_news
+        });
+    }
+
+    /// What is waited for, and whatever it changes to.
+    pub(super) fn awaited(&self) -> watch::Receiver<Arc<Awaited>> {
+        self.awaited.subscribe()
+    }
+
+    /// Whether one of these ids is that of an open note of ours about a request that is still open.
+    pub(super) fn is_awaited<'a>(&self, mut ids: impl Iterator<Item = &'a str>) -> bool {
+        let awaited = self.awaited.borrow();
+        ids.any(|id| awaited.notes.contains(id))
+    }
+
+    /// A note is about to go out: somebody may answer it.
+    pub(super) fn note_goes_out(&self) {
+        self.note_went_out.notify_one();
+    }
+
+    /// Ends when a note has gone out, or is about to.
+    pub(super) async fn note_went_out(&self) {
+        self.note_went_out.notified().await;
     }
 
     /// Events of nobody, and events that proved nothing, since the start.

@@ -58,6 +58,59 @@ async fn a_copy_may_be_known_by_several_ids() {
 }
 
 #[tokio::test]
+async fn the_copies_of_what_is_still_asked_are_found_by_where_they_are() {
+    let place = Place::new();
+    let store = with_a_copy(&place).await;
+    let read = &mut store.read().await.unwrap();
+    assert_eq!(requests::oldest_pending(read).await.unwrap(), None);
+    job!(store, |tx| {
+        for (number, incident) in [(5, "i1"), (3, "i2"), (4, "i3")] {
+            if incident != "i1" {
+                open_incident(tx, incident, &format!("agent-{number}")).await?;
+            }
+            let new = requests::NewRequest {
+                id: &format!("request-{number}"),
+                incident_id: incident,
+                agent: &agent("ada"),
+                mission: &mission("forge"),
+                approval_key: &format!("ada:forge:{number}"),
+                key_second: number,
+                code: "7K3QXM",
+                created_at: at(number),
+                body: &serde_json::json!({"v": 1}),
+            };
+            requests::insert(tx, new).await?;
+            for (target, kind) in [("note:ops", MessageKind::Card), ("private:ab", MessageKind::Card)] {
+                let id = format!("{target}-{number}");
+                let about = Some(format!("request-{number}"));
+                let new = NewMessage { target: target.into(), about, kind, ..card(&id, None) };
+                messages::insert(tx, &[new]).await?;
+                tokens::learn(tx, "telegram", target, &format!("remote-{id}"), &id).await?;
+            }
+        }
+        let over = requests::RequestChange {
+            state: requests::RequestPhase::Denied,
+            expires_at: None,
+            closed_at: Some(at(9)),
+            body: &serde_json::json!({"v": 1}),
+        };
+        requests::update(tx, "request-3", requests::RequestPhase::Pending, over).await
+    })
+    .unwrap();
+    let read = &mut store.read().await.unwrap();
+    assert_eq!(requests::oldest_pending(read).await.unwrap(), Some(at(4)));
+    for (channel, target, limit, expected) in [
+        ("telegram", "note:", 9, vec!["remote-note:ops-5", "remote-note:ops-4"]),
+        ("telegram", "note:", 1, vec!["remote-note:ops-5"]),
+        ("telegram", "private:", 9, vec!["remote-private:ab-5", "remote-private:ab-4"]),
+        ("telegram", "group:", 9, vec![]),
+        ("nostr", "note:", 9, vec![]),
+    ] {
+        assert_eq!(tokens::ids_of_pending(read, channel, target, limit).await.unwrap(), expected, "{channel} {target}");
+    }
+}
+
+#[tokio::test]
 async fn a_group_that_moved_takes_what_is_due_along() {
     let place = Place::new();
     let store = with_a_copy(&place).await;

@@ -3,9 +3,12 @@
 mod answers;
 mod by_hand;
 mod cases;
+mod compares;
+mod crowds;
 mod decisions;
 mod foreign;
 mod keys;
+mod manners;
 mod marks;
 mod outages;
 pub mod phone;
@@ -15,4 +18,5 @@ mod rogue;
 mod rogues;
 pub mod room;
 mod signing;
+mod threads;
 mod together;

@@ -1,5 +1,9 @@
 //! What is said while we are down, or while a relay is.
 
+use nostr_sdk::{Event, EventBuilder, Kind, Timestamp};
+use rusqlite::Connection;
+
+use super::phone::Shown;
 use super::room::Room;
 
 #[test]
@@ -121,4 +125,70 @@ fn whoever_was_revoked_learns_nothing_more_in_private() {
     room.kim.replies(&packet, "approve");
     room.world.until_journal("ada", "verified");
     assert!(room.lee.all().iter().all(|one| one.tag("agent").is_none()), "{:?}", room.lee.all());
+}
+
+/// What kim signed so many minutes ago.
+fn signed_before(room: &Room, minutes: u64, kind: Kind, text: &str, tags: &[&[&str]]) -> Event {
+    let tags = tags.iter().map(|tag| nostr_sdk::Tag::parse(tag.iter().copied()).unwrap());
+    EventBuilder::new(kind, text)
+        .tags(tags)
+        .custom_created_at(Timestamp::now() - minutes * 60)
+        .sign_with_keys(&room.kim.keys)
+        .unwrap()
+}
+
+/// The same: a denial of `packet`.
+fn denied_before(room: &Room, minutes: u64, packet: &Shown) -> Event {
+    let (id, gate) = (packet.id.to_hex(), room.kim.gate.to_hex());
+    let tags: [&[&str]; 4] = [&["e", &id], &["p", &gate], &["approval", packet.key()], &["decision", "deny"]];
+    signed_before(room, minutes, Kind::from_u16(4717), "", &tags)
+}
+
+/// The daemon is down, and was asked that half an hour earlier than it was.
+fn half_an_hour_passes(room: &mut Room) {
+    room.world
+        .until("the relay was read", |world| world.offset(&format!("nostr.read:{}", room.url.trim_end_matches('/'))));
+    room.world.stop();
+    let store = Connection::open(room.world.store()).unwrap();
+    for table in ["requests", "messages"] {
+        store.execute(&format!("UPDATE {table} SET created_at = created_at - 1800000"), []).unwrap();
+    }
+}
+
+#[test]
+fn an_answer_as_old_as_its_request_counts_whenever_a_relay_has_it() {
+    let mut room = Room::with_agents(&["ada", "bob"]).start();
+    room.world.silence("ada");
+    room.world.silence("bob");
+    let (ada, bob) = (room.kim.packet_about("ada"), room.kim.packet_about("bob"));
+    half_an_hour_passes(&mut room);
+    // One reaches the relay while nobody listens, and one while everybody does, long after it was read.
+    room.kim.publishes(&denied_before(&room, 25, &ada));
+    room.world.start_daemon();
+    room.world.until_journal("ada", "denied");
+    room.kim.until_told("denied by me (Nostr)");
+    room.kim.publishes(&denied_before(&room, 25, &bob));
+    room.world.until_journal("bob", "denied");
+}
+
+#[test]
+fn a_place_that_lies_ahead_or_is_damaged_hides_nothing() {
+    for place in ["9999999999", "\u{fffd}"] {
+        let mut room = Room::with_agents(&["ada"]).start();
+        let source = format!("nostr.read:{}", room.url.trim_end_matches('/'));
+        room.world.until("the relay was read", |world| world.offset(&source));
+        room.world.stop();
+        let store = Connection::open(room.world.store()).unwrap();
+        let changed = store.execute("UPDATE source_offsets SET position = ?1 WHERE source = ?2", [place, &source]);
+        assert_eq!(changed.unwrap(), 1);
+        drop(store);
+        let gate = room.kim.gate.to_hex();
+        room.kim.publishes(&signed_before(&room, 30, Kind::TextNote, "hold", &[&["p", &gate]]));
+        room.world.start_daemon();
+        room.world.until_journal("", "held");
+        let now = Timestamp::now().as_secs();
+        room.world.until("the place is one again", |world| {
+            world.offset(&source).and_then(|at| at.parse::<u64>().ok()).filter(|at| *at <= now + 60)
+        });
+    }
 }

@@ -25,7 +25,26 @@ fn only(manners: Manners) -> (Room, Rogue) {
     (room, rogue)
 }
 
-fn value(event: &Event) -> Value {
+/// A room with an agent for each of these manners, and a relay that has them beside the good one.
+pub fn with_each(manners: impl IntoIterator<Item = Manners>) -> (Room, Vec<(String, Rogue)>) {
+    let manners: Vec<Manners> = manners.into_iter().collect();
+    let names: Vec<String> = (0..manners.len()).map(|number| format!("agent-{number}")).collect();
+    let room = Room::with_agents(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let rogues: Vec<_> = manners.into_iter().map(|manners| Rogue::start(room.handle(), manners)).collect();
+    let room = room.but(|world| {
+        let relays = world.gate["channels"]["nostr"]["relays"].as_array_mut().unwrap();
+        relays.extend(rogues.iter().map(|rogue| Value::from(rogue.url.clone())));
+    });
+    (room, names.into_iter().zip(rogues).collect())
+}
+
+/// Up to which second a relay was read, as soon as that is known.
+pub fn read_until(room: &Room, rogue: &Rogue) -> u64 {
+    let source = format!("nostr.read:{}", rogue.url);
+    room.world.until(&format!("{} was read", rogue.url), |world| world.offset(&source)).parse().unwrap()
+}
+
+pub fn value(event: &Event) -> Value {
     serde_json::from_str(&event.as_json()).unwrap()
 }
 
@@ -77,51 +96,18 @@ fn a_forged_copy_first_does_not_shadow_the_real_one() {
 }
 
 #[test]
-fn a_refused_question_is_asked_again() {
-    for words in ["error: shutting down idle subscription", "", "rate-limited: slow down", "auth-required: who are you"]
-    {
-        let (room, rogue) = only(Manners::default());
-        // Only now: kim's own client would never ask again.
-        rogue.behave(Manners { closes: Some((words.to_owned(), 4)), ..Manners::default() });
-        let room = room.start();
-        room.world.silence("ada");
-        let packet = room.kim.packet_about("ada");
-        room.kim.replies(&packet, "approve");
-        room.world.until_journal("ada", "verified");
-        assert!(rogue.asked() > 4, "{words:?}");
-    }
-}
-
-#[test]
 fn without_an_end_of_what_is_stored_answers_still_flow() {
-    let (room, _rogue) = only(Manners { no_eose: true, ..Manners::default() });
-    let room = room.start();
-    room.world.silence("ada");
-    let packet = room.kim.packet_about("ada");
-    room.kim.replies(&packet, "approve");
-    room.world.until_journal("ada", "verified");
-    let offset = room.world.offset(&format!("nostr.read:{}", _rogue.url));
-    assert_eq!(offset, None, "nobody knows whether that was all");
-}
-
-#[test]
-fn a_relay_that_takes_nothing_delays_no_other() {
-    for manners in [
-        Manners { no_ok: true, ..Manners::default() },
-        Manners { refuses: Some("blocked: not you".into()), ..Manners::default() },
-        Manners { refuses: Some(String::new()), ..Manners::default() },
-    ] {
-        let (room, rogue) = with(manners);
-        let room = room.but(|world| {
-            let relays = world.gate["channels"]["nostr"]["relays"].clone();
-            world.gate["people"]["me"]["relays"] = relays;
-        });
+    for manners in
+        [Manners { no_eose: true, ..Manners::default() }, Manners { foreign_eose: true, ..Manners::default() }]
+    {
+        let (room, rogue) = only(manners);
         let room = room.start();
         room.world.silence("ada");
         let packet = room.kim.packet_about("ada");
         room.kim.replies(&packet, "approve");
         room.world.until_journal("ada", "verified");
-        drop(rogue);
+        let offset = room.world.offset(&format!("nostr.read:{}", rogue.url));
+        assert_eq!(offset, None, "nobody knows whether that was all");
     }
 }
 
