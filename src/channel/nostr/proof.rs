@@ -146,13 +146,14 @@ impl Known<'_> {
             return Ok(Err(why));
         }
         let under = self.said_under(db, &said).await?;
-        let mut under = [under, kept.request.clone()].into_iter().flatten();
-        if let Some(other) = under.find(|request| *request != decided.request.0) {
+        let under = [under, kept.request.clone()];
+        let is_known = under.iter().any(Option::is_some);
+        if let Some(other) = under.into_iter().flatten().find(|request| *request != decided.request.0) {
             let code = self.asked.get(&RequestId(other.clone())).map(|asked| asked.code);
             let other = code.map_or(other, |code| code.to_string());
             return Ok(Err(format!("what was signed was said under another request, {other}")));
         }
-        Ok(agrees(&said, asked, &decided.what))
+        Ok(agrees(&said, asked, is_known, &decided.what))
     }
 
     /// Whether `author` was a key of `by` when entry `at` was written. Older journals do not say.
@@ -189,18 +190,20 @@ impl Known<'_> {
     }
 }
 
-/// Whether what was said is what was decided about that request.
-fn agrees(said: &Utterance, asked: &Asked, what: &What) -> Result<(), String> {
+/// Whether what was said is what was decided about that request; `under_it` tells that it was said in its thread, and
+/// need not name it.
+fn agrees(said: &Utterance, asked: &Asked, under_it: bool, what: &What) -> Result<(), String> {
     let command = match said.kind {
         kind if kind == DECISION.as_u16() => {
             let to = said.tagged("p").next().unwrap_or_default();
             SignedDecision::read(said, to).map(|decision| decision.command()).map_err(|why| why.to_string())
         }
         kind if kind == Kind::Reaction.as_u16() => {
-            let command = reaction(&said.content).map(|one| one.command(Target::Key(asked.key.clone())));
+            let thumb = reaction(&said.content).filter(|_| under_it);
+            let command = thumb.map(|one| one.command(Target::Key(asked.key.clone())));
             command.ok_or_else(|| "the reaction decides nothing".to_owned())
         }
-        _ => Command::parse(&line(&said.content), Some(asked.code)).map_err(|why| why.to_string()),
+        _ => Command::parse(&line(&said.content), under_it.then_some(asked.code)).map_err(|why| why.to_string()),
     };
     let command = command.map_err(|why| format!("what was signed is no decision: {why}"))?;
     let (target, signed) = match command {

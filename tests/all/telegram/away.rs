@@ -151,6 +151,10 @@ fn a_drill_stands_again_where_taps_may_be_lost_and_where_it_was_deleted() {
     room.api.say(OPS, KIM, "/drill ada-mission for 5h");
     let old = room.api.wait_message(OPS, is_drill);
     room.until_said("May answer: lee, me.");
+    let is_all_sent = |world: &crate::world::World| {
+        world.read(async |read| lazarus_gate::store::messages::count_due(read).await).filter(|due| *due == 0).map(drop)
+    };
+    room.world.until("it is known that it was sent", is_all_sent);
     room.stop();
     room.was_silent_for(Duration::from_secs(3600));
     room.world.start_daemon();

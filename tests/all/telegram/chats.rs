@@ -123,6 +123,10 @@ fn a_drill_comes_along_into_the_supergroup() {
     let is_drill = |message: &crate::bot_api::Message| message.text.contains("DRILL") && !message.buttons().is_empty();
     room.api.wait_message(SMALL, is_drill);
     room.api.wait_message(SMALL, |message| message.text.contains("May answer: lee, me."));
+    let is_all_sent = |world: &crate::world::World| {
+        world.read(async |read| lazarus_gate::store::messages::count_due(read).await).filter(|due| *due == 0).map(drop)
+    };
+    room.world.until("it is known that it was sent", is_all_sent);
     room.api.migrate(SMALL, LARGE);
     let new = room.api.wait_message(LARGE, is_drill);
     assert!(new.text.contains("has become a supergroup"), "{}", new.text);

@@ -149,7 +149,7 @@ async fn every_way_to_decide_is_proven_by_its_receipt() {
 #[tokio::test]
 async fn a_decision_that_its_receipt_does_not_say_is_named() {
     type Tell = fn(&mut Book);
-    let cases: [(&str, Tell, &str); 12] = [
+    let cases: [(&str, Tell, &str); 13] = [
         (
             "the receipt's entry is left out",
             |book| {
@@ -235,6 +235,14 @@ async fn a_decision_that_its_receipt_does_not_say_is_named() {
             "small talk",
             |book| {
                 let input = book.receipt(&private(&kim(), "status"), Some("r-ada"));
+                book.approved("r-ada", Action::Restart, "kim", input);
+            },
+            "what was signed is no decision",
+        ),
+        (
+            "a word that nobody can say what it was about",
+            |book| {
+                let input = book.receipt(&private(&kim(), "approve"), None);
                 book.approved("r-ada", Action::Restart, "kim", input);
             },
             "what was signed is no decision",
