@@ -34,6 +34,9 @@ const SEEN_MAX: usize = 65_536;
 const AGAIN: Duration = Duration::from_secs(1);
 /// A list may be dated so many seconds ahead.
 const LIST_AHEAD: u64 = 3_600;
+/// Wraps dated further ahead, in seconds, are not remembered: made-up times are some days off, and those that are
+/// far ahead would never give way to others.
+const WRAP_AHEAD: u64 = 3 * 86_400;
 /// The kinds in which somebody may say something in the open.
 pub const OPEN: [Kind; 4] = [Kind::TextNote, Kind::Reaction, Kind::Comment, DECISION];
 
@@ -54,7 +57,7 @@ pub enum Came {
 pub struct Done {
     /// Its id, if it is the hash of what it says.
     id: Option<EventId>,
-    /// Of a wrap, the time that it states.
+    /// Of a wrap that is to be remembered, the time that it states.
     wrapped_at: Option<Seconds>,
 }
 
@@ -74,10 +77,20 @@ impl Done {
 }
 
 impl DoneWith {
+    fn has(&self, done: Done) -> bool {
+        let is_wrap = |id| done.wrapped_at.is_some_and(|at| self.wraps.contains(at, id));
+        done.id.is_some_and(|id| self.seen.contains(&id.to_bytes()) || is_wrap(id))
+    }
+
     fn note(&self, done: Done) {
-        let Some(id) = done.id else { return };
-        self.seen.insert(id.to_bytes());
-        if let Some(at) = done.wrapped_at {
+        if let Some(id) = done.id {
+            self.seen.insert(id.to_bytes());
+        }
+        self.note_wrap(done);
+    }
+
+    fn note_wrap(&self, done: Done) {
+        if let (Some(id), Some(at)) = (done.id, done.wrapped_at) {
             self.wraps.insert(at, id);
         }
     }
@@ -159,32 +172,30 @@ impl Door {
     /// What an event comes to, if it comes to anything.
     fn look(&self, event: &Event) -> Option<Came> {
         let is_wrap = event.kind == Kind::GiftWrap;
+        let now = u64::try_from(self.gateway.clock.now().as_secs()).unwrap_or(0);
         let author = event.pubkey.to_hex();
         if !is_wrap && !self.is_known(&author) {
             self.gateway.nostr.count_stranger();
             return None;
         }
-        // The same words again need no second look. The id that an event claims says nothing of its words
-        // until it was computed.
-        if self.done_with.seen.contains(&event.id.to_bytes()) && event.verify_id() {
-            if is_wrap {
-                self.done_with.wraps.insert(event.created_at, event.id);
-            }
+        // The id that an event claims says nothing of its words until it was computed.
+        let is_soon = event.created_at.as_secs() <= now.saturating_add(WRAP_AHEAD);
+        let wrapped_at = (is_wrap && is_soon).then_some(event.created_at);
+        let done = Done { id: event.verify_id().then_some(event.id), wrapped_at };
+        // The same words again need no second look.
+        if self.done_with.has(done) {
+            self.done_with.note_wrap(done);
             return None;
         }
         if event.kind == Kind::InboxRelays {
             let list = Verified::new(event.clone()).ok()?;
             // Dated ahead, it would stand for ever.
-            let now = u64::try_from(self.gateway.clock.now().as_secs()).unwrap_or(0);
             if event.created_at.as_secs() > now.saturating_add(LIST_AHEAD) {
                 return None;
             }
             let relays = lists::inbox_relays(&list).iter().map(ToString::to_string).collect();
             return Some(Came::List(author, List { at: event.created_at.as_secs(), relays }));
         }
-        // Only its own hash may stand for what an event says.
-        let id = event.verify_id().then_some(event.id);
-        let done = Done { id, wrapped_at: is_wrap.then_some(event.created_at) };
         let (evidence, id) = if is_wrap {
             let Signer::Local(identity) = &self.signer else {
                 // Under a false id it would stand for something else.
@@ -193,9 +204,7 @@ impl Door {
             match unwrap(event, identity.keys().secret_key(), &self.us, |author| self.is_known(author)) {
                 Ok((evidence, said)) => (evidence, said.id),
                 Err(why) => {
-                    if let Some(id) = id {
-                        self.done_with.wraps.insert(event.created_at, id);
-                    }
+                    self.done_with.note_wrap(done);
                     if why != NotUnwrapped::Stranger {
                         return self.refused(event, &why);
                     }

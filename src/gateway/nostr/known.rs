@@ -22,6 +22,11 @@ impl Known {
         }
     }
 
+    /// Whether that wrap is done with.
+    pub fn contains(&self, at: Seconds, id: EventId) -> bool {
+        self.lock().contains(&(at.as_secs(), id))
+    }
+
     /// Those since then.
     pub fn since(&self, since: Seconds) -> Vec<(Seconds, EventId)> {
         let known = self.lock();
@@ -61,6 +66,7 @@ mod tests {
             known.insert(Seconds::from(100), id(number));
         }
         assert_eq!((since(0).len(), since(0)[0]), (MAX, 100));
+        assert!(known.contains(Seconds::from(100), id(7)) && !known.contains(Seconds::from(99), id(7)));
         known.forget();
         assert!(since(0).is_empty());
     }

@@ -37,6 +37,8 @@ pub struct Turned {
 struct Page {
     question: String,
     has: Turned,
+    /// The relay has said that this was all: what comes now has only just been made.
+    over: bool,
     longest: u64,
     ids: HashSet<String>,
 }
@@ -64,7 +66,7 @@ impl Pages {
         let question = format!("{QUESTION}{}", inner.asked);
         if let Some(page) = inner.pages.get_mut(relay) {
             page.question.clone_from(&question);
-            page.has = Turned::default();
+            (page.has, page.over) = (Turned::default(), false);
         }
         question
     }
@@ -77,16 +79,25 @@ impl Pages {
             return;
         }
         let Ok(Answer(word, question, outline)) = serde_json::from_str(text) else {
-            return self.note(relay, text, None);
+            return match serde_json::from_str::<(String, String)>(text) {
+                Ok((word, question)) if word == "EOSE" => self.ended(relay, &question),
+                _ => self.note(relay, text, None),
+            };
         };
         if word == "EVENT" {
             self.note(relay, &question, Some(outline));
         }
     }
 
+    fn ended(&self, relay: &str, question: &str) {
+        if let Some(page) = self.lock().pages.get_mut(relay).filter(|page| page.question == question) {
+            page.over = true;
+        }
+    }
+
     fn note(&self, relay: &str, question: &str, outline: Option<Outline>) {
         let mut inner = self.lock();
-        let Some(page) = inner.pages.get_mut(relay) else { return };
+        let Some(page) = inner.pages.get_mut(relay).filter(|page| !page.over) else { return };
         let Some(Outline { id, created_at }) = outline else {
             // An event whose time nobody can read: it stands at no place of the page.
             let is_event = question.contains("\"EVENT\"") && question.contains(&format!("\"{}\"", page.question));
@@ -147,9 +158,11 @@ mod tests {
         event("lazarus-private", "z", "1");
         pages.overhear("b", &format!(r#"["EVENT","{first}",{{"id":"z","created_at":1}}]"#));
         pages.overhear("a", &format!(r#"["EOSE","{first}"]"#));
+        event(&first, "after the end", "2");
         assert_eq!(pages.so_far("a"), Turned { events: 2, new: 2, oldest: Some(3) });
         let second = pages.ask("a");
         event(&first, "z", "1");
+        pages.overhear("a", &format!(r#"["EOSE","{first}"]"#));
         event(&second, "y", "3");
         assert_eq!(pages.so_far("a"), Turned { events: 1, new: 0, oldest: Some(3) });
         pages.ask("a");
