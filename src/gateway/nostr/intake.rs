@@ -313,12 +313,14 @@ async fn take_in(gateway: &Arc<Gateway>, inputs: Vec<Input>) -> bool {
             // What waited at a relay may be what killed us: it is in the inbox before it is looked at.
             gateway.gate.close();
         }
+        let later = !gateway.gate.is_open();
         fail_point!("nostr.before_kept");
         let kept = arrival::take_in(gateway, inputs.clone(), Vec::new()).await;
         fail_point!("nostr.after_kept");
         match kept {
             Ok(_) => {
-                if !gateway.gate.is_open() {
+                // It may have opened again meanwhile, by whoever did not see these yet.
+                if later || !gateway.gate.is_open() {
                     gateway.bells.inbox.notify_one();
                 }
                 return true;
