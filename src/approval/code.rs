@@ -18,9 +18,14 @@ pub struct Code([u8; LENGTH]);
 pub struct InvalidCode;
 
 impl Code {
-    /// The code that 30 of these random bits spell.
+    /// The code that 30 of these random bits spell. It holds a digit, so that in a reply no code looks like a word
+    /// of a reason: one that would not begins with one.
     pub fn from_random(bits: u32) -> Self {
-        Self(std::array::from_fn(|place| ALPHABET[(bits >> (5 * place)) as usize & 31]))
+        let mut code: [u8; LENGTH] = std::array::from_fn(|place| ALPHABET[(bits >> (5 * place)) as usize & 31]);
+        if !code.iter().any(u8::is_ascii_digit) {
+            code[0] = ALPHABET[(bits & 31) as usize % 10];
+        }
+        Self(code)
     }
 
     /// Reads a code as people type it: in any case, with I and L for 1, O for 0, and hyphens or
@@ -89,6 +94,17 @@ mod tests {
             assert_eq!(Code::parse(&code.to_string()), Ok(code));
         }
         assert_eq!(Code::from_random(0).to_string(), "000000");
-        assert_eq!(Code::from_random(u32::MAX).to_string(), "ZZZZZZ");
+    }
+
+    #[test]
+    fn a_code_that_is_given_holds_a_digit() {
+        // Only letters, at each place.
+        for letter in 10u32..32 {
+            let bits = (0..6).fold(0, |bits, place| bits | letter << (5 * place));
+            let code = Code::from_random(bits).to_string();
+            let rest = char::from(ALPHABET[letter as usize]).to_string().repeat(5);
+            assert_eq!(code, format!("{}{rest}", letter % 10));
+        }
+        assert_eq!(Code::from_random(0b00001_11111).to_string(), "Z10000");
     }
 }
