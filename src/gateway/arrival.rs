@@ -64,6 +64,8 @@ pub async fn take_in(
     offsets: Vec<(&'static str, String)>,
 ) -> Result<Vec<Arrived>, StoreError> {
     let at_once = gateway.gate.is_open();
+    // The inbox's task looks at these, and opens the gate again.
+    let later = !at_once && !inputs.is_empty();
     let mut then = Vec::new();
     let new: Arc<[AtomicBool]> = inputs.iter().map(|_| AtomicBool::new(false)).collect();
     if at_once {
@@ -104,6 +106,8 @@ pub async fn take_in(
     drop(expected);
     if left {
         gateway.gate.close();
+    }
+    if left || later {
         gateway.bells.inbox.notify_one();
     }
     if plan {

@@ -199,7 +199,7 @@ impl Door {
         let (evidence, id) = if is_wrap {
             let Signer::Local(identity) = &self.signer else {
                 // Under a false id it would stand for something else.
-                return event.verify_id().then(|| Came::Wrap(Box::new(event.clone())));
+                return done.id.is_some().then(|| Came::Wrap(Box::new(event.clone())));
             };
             match unwrap(event, identity.keys().secret_key(), &self.us, |author| self.is_known(author)) {
                 Ok((evidence, said)) => (evidence, said.id),
@@ -313,18 +313,11 @@ async fn take_in(gateway: &Arc<Gateway>, inputs: Vec<Input>) -> bool {
             // What waited at a relay may be what killed us: it is in the inbox before it is looked at.
             gateway.gate.close();
         }
-        let later = !gateway.gate.is_open();
         fail_point!("nostr.before_kept");
         let kept = arrival::take_in(gateway, inputs.clone(), Vec::new()).await;
         fail_point!("nostr.after_kept");
         match kept {
-            Ok(_) => {
-                // It may have opened again meanwhile, by whoever did not see these yet.
-                if later || !gateway.gate.is_open() {
-                    gateway.bells.inbox.notify_one();
-                }
-                return true;
-            }
+            Ok(_) => return true,
             Err(error) => {
                 // The relays still have it, and we wait with them.
                 tracing::error!(error = crate::gateway::inbox::chain(&error), "what came in could not be kept");

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::SOURCE;
 use super::intake::{Came, Done, DoneWith, ROOM, Seen, input};
+use super::relay::sleep_until;
 use super::start;
 use crate::approval::Speaker;
 use crate::channel::nostr::nostr_sdk::{Event, PublicKey};
@@ -111,13 +112,6 @@ async fn attend(gateway: Arc<Gateway>, remote: RemoteSigner) {
             },
             () = gateway.bells.stopped() => return,
         }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -307,7 +307,8 @@ pub(super) async fn ended(over: &mut watch::Receiver<bool>) {
     let _ = over.wait_for(|over| *over).await;
 }
 
-async fn sleep_until(at: Option<Instant>) {
+/// Ends at that moment; never if there is none.
+pub(super) async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

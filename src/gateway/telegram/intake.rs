@@ -153,7 +153,6 @@ impl Intake<'_> {
                 inputs.push(Input { id, source, raw: raw.get().to_owned(), entered_at: now });
             }
         }
-        let came = inputs.len();
         // Telegram may have given fewer than there are: a poll that repeats an offset soon gets only one.
         let drained = updates.is_empty();
         if let Some(last) = last {
@@ -168,10 +167,6 @@ impl Intake<'_> {
         } else if !updates.is_empty() {
             // Nothing of it can be confirmed, so it would come again at once, for ever.
             self.pause(AGAIN_MAX).await;
-        }
-        if came > 0 && !self.gateway.gate.is_open() {
-            // It opens the gate again.
-            self.gateway.bells.inbox.notify_one();
         }
         self.came_through(now, drained).await
     }
