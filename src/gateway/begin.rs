@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -52,7 +51,7 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
     let hands_over = match takeover::prepare(gateway, execution, seen_health).await.map_err(said)? {
         Preparation::HandsOver(prepared) => Some(prepared),
         Preparation::Told => None,
-        Preparation::Nothing => return Ok(Further::Goes),
+        Preparation::Nothing => return Ok(Further::Goes(None)),
     };
     let resume = match &hands_over {
         Some(prepared) => {
@@ -144,11 +143,11 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
         // The packet goes by HTTP, and that is the next step's.
         (Ok(Some(_)), None, _) if posts => {
             mission::committed(gateway);
-            Ok(Further::Goes)
+            Ok(Further::Goes(None))
         }
         (Ok(_), folder, _) => {
             discard(folder).await;
-            Ok(Further::Goes)
+            Ok(Further::Goes(None))
         }
         (Err(error), folder, _) => {
             discard(folder).await;
@@ -242,13 +241,13 @@ fn making(
     }
 }
 
-/// Run folders that are made while the decision that will need them is still being committed: the disk
-/// does both at once. Losing one loses nothing but a folder that was never used, and when many
-/// decisions come together each makes its own when it is its turn.
-#[derive(Debug)]
+/// Run folders that are made while whoever decided is being answered: the disk and the network work at once.
+/// Losing one loses nothing but a folder that was never used, and when many decisions come together each makes
+/// its own when it is its turn.
+#[derive(Debug, Default)]
 pub struct Folders {
-    /// The decision is taken on the writer's thread, which is not the runtime's.
-    runtime: Option<Handle>,
+    /// Those that have just become ready.
+    noted: Mutex<Vec<Execution>>,
     ahead: Mutex<BTreeMap<String, Ahead>>,
 }
 
@@ -265,34 +264,44 @@ const AHEAD_MAX: usize = 4;
 const AHEAD_FOR: Duration = Duration::from_secs(60);
 
 impl Folders {
-    /// For the runtime that this is called in.
-    pub fn new() -> Self {
-        Self { runtime: Handle::try_current().ok(), ahead: Mutex::default() }
+    /// `execution` becomes ready in a transaction that goes on.
+    pub fn note(&self, execution: &Execution) {
+        let mut noted = self.noted();
+        // A substitution's packet needs the case as it is when it begins.
+        if execution.action == Action::Restart && noted.len() < AHEAD_MAX {
+            noted.push(execution.clone());
+        }
     }
 
-    /// Begins to make the folder of an execution that has just become ready.
-    pub fn make_ahead(&self, gateway: &Gateway, execution: &Execution) {
-        let Some(runtime) = &self.runtime else { return };
-        // A substitution's packet needs the case as it is when it begins.
-        if execution.action != Action::Restart {
-            return;
+    /// Begins to make the folders of those that were noted and have not begun.
+    pub fn make_noted(&self, gateway: &Gateway) {
+        let noted = std::mem::take(&mut *self.noted());
+        let mut ahead = self.ahead();
+        for (_, stale) in ahead.extract_if(.., |_, one| one.begun.elapsed() > AHEAD_FOR) {
+            tokio::spawn(async move { discard(stale.making.await.ok().and_then(Result::ok)).await });
         }
-        let Some(command) = command_of(&gateway.in_force(), execution) else { return };
-        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        let stale: Vec<_> = ahead.extract_if(.., |_, one| one.begun.elapsed() > AHEAD_FOR).collect();
-        for (_, one) in stale {
-            runtime.spawn(async move { discard(one.making.await.ok().and_then(Result::ok)).await });
+        for execution in noted {
+            let Some(command) = command_of(&gateway.in_force(), &execution) else { continue };
+            if ahead.len() < AHEAD_MAX {
+                let spec = spec_of(gateway, (None, None), &execution, &command);
+                let making = tokio::task::spawn_blocking(making(gateway.runs.clone(), &execution, &spec));
+                ahead.insert(execution.id.0, Ahead { begun: Instant::now(), spec, making });
+            }
         }
-        if ahead.len() < AHEAD_MAX {
-            let spec = spec_of(gateway, (None, None), execution, &command);
-            let making = runtime.spawn_blocking(making(gateway.runs.clone(), execution, &spec));
-            ahead.insert(execution.id.0.clone(), Ahead { begun: Instant::now(), spec, making });
-        }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Vec<Execution>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, BTreeMap<String, Ahead>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The folder of `execution`, if it was made ahead and for what is to be run now.
     async fn take(&self, execution: &Execution, spec: &CommandSpec) -> Option<RunFolder> {
-        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(&execution.id.0)?;
+        self.noted().retain(|noted| noted.id != execution.id);
+        let ahead = self.ahead().remove(&execution.id.0)?;
         let made = ahead.making.await.ok()?.ok()?;
         if ahead.spec == *spec {
             return Some(made);

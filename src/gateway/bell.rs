@@ -1,5 +1,6 @@
 use tokio::sync::{Notify, watch};
 
+use super::owed::Owed;
 use crate::approval::Channel;
 
 /// Wakes tasks earlier than their period would. The store is the only thing the tasks share: a
@@ -60,6 +61,15 @@ impl Bells {
         self.terminal.notify_one();
         self.nostr.notify_one();
         self.telegram.notify_one();
+    }
+
+    /// Wakes those alone who have an answer to send on the short way.
+    pub fn answer(&self, owed: &Owed) {
+        for channel in [Channel::Terminal, Channel::Nostr, Channel::Telegram] {
+            if owed.is_ready_on(channel.key()) {
+                self.of(channel).notify_one();
+            }
+        }
     }
 
     /// The bell of whoever sends on `channel`.

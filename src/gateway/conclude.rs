@@ -55,7 +55,7 @@ pub async fn await_shim(
     let settled = tokio::task::spawn_blocking(move || revival::settle(&settled_folder)).await;
     let settled = settled.map_err(said)?.map_err(said)?;
     if settled == Settled::StillRunning {
-        return Ok(Further::Goes);
+        return Ok(Further::Goes(None));
     }
     conclude(gateway, execution, settled, &argv).await
 }
@@ -83,7 +83,7 @@ async fn conclude(
         _ => None,
     };
     let conclusion = match settled {
-        Settled::StillRunning => return Ok(Further::Goes),
+        Settled::StillRunning => return Ok(Further::Goes(None)),
         Settled::NeverStarted => Conclusion::NeverStarted,
         Settled::Ended(outcome) => match revival::classify(argv, &outcome) {
             revival::Conclusion::Done => Conclusion::Done,
@@ -98,9 +98,10 @@ async fn conclude(
         return handover::conclude(gateway, execution, conclusion, reply).await;
     }
     fail_point!("revive.before_returned");
-    move_case(gateway, execution, move |case, facts| incident::returned(case, conclusion.clone(), facts)).await?;
+    let returned = move |case, facts: &incident::Facts<'_>| incident::returned(case, conclusion.clone(), facts);
+    let by_now = move_case(gateway, execution, returned).await?;
     fail_point!("revive.after_returned");
-    Ok(Further::Goes)
+    Ok(Further::Goes(by_now))
 }
 
 /// How it ended, with the last line it said: that is mostly the reason.

@@ -131,5 +131,5 @@ pub async fn conclude(
     concluded.await.map_err(said)?;
     fail_point!("takeover.after_concluded");
     mission::committed(gateway);
-    Ok(Further::Goes)
+    Ok(Further::Goes(None))
 }

@@ -182,7 +182,7 @@ impl Gateway {
             gate: arrival::Gate::default(),
             telegram: telegram::State::default(),
             nostr: nostr::State::default(),
-            folders: begin::Folders::new(),
+            folders: begin::Folders::default(),
             owed: owed::Owed::default(),
             looks: tokio::sync::Semaphore::new(LOOKS_MAX),
             jumping: tokio::sync::Mutex::default(),

@@ -27,6 +27,12 @@ pub struct Expected<'o> {
     inputs: Vec<String>,
 }
 
+impl Place {
+    fn is_ready_on(&self, channel: &str) -> bool {
+        self.is_committed && self.row.as_ref().is_some_and(|row| row.channel == channel)
+    }
+}
+
 impl Owed {
     /// Gives each of `inputs` a place for its answer. Those of other inputs go the long way.
     pub fn expect(&self, inputs: Vec<String>) -> Expected<'_> {
@@ -48,9 +54,12 @@ impl Owed {
     /// The answers on `channel` that are committed; from now on they are the taker's.
     pub fn take(&self, channel: &str) -> Vec<MessageRow> {
         let mut places = self.lock();
-        let is_ready =
-            |place: &Place| place.is_committed && place.row.as_ref().is_some_and(|row| row.channel == channel);
-        places.extract_if(.., |_, place| is_ready(place)).filter_map(|(_, place)| place.row).collect()
+        places.extract_if(.., |_, place| place.is_ready_on(channel)).filter_map(|(_, place)| place.row).collect()
+    }
+
+    /// Whether there is one to take.
+    pub fn is_ready_on(&self, channel: &str) -> bool {
+        self.lock().values().any(|place| place.is_ready_on(channel))
     }
 
     /// To whom answers are on their way here, committed or not.

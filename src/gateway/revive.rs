@@ -165,16 +165,10 @@ async fn carry(
         () = gateway.bells.stopped() => return,
     };
     let mut errors = 0;
-    let mut fresh = fresh.filter(|execution| execution.action == Action::Restart);
+    let mut known = fresh;
     loop {
-        let next = async {
-            match fresh.take() {
-                Some(execution) => begin(gateway, None, &execution).await,
-                None => further(gateway, id, incident).await,
-            }
-        };
         let outcome = tokio::select! {
-            outcome = next => outcome,
+            outcome = further(gateway, id, incident, known.take()) => outcome,
             () = gateway.bells.stopped() => return,
         };
         if outcome.is_ok() {
@@ -182,7 +176,10 @@ async fn carry(
             errors = 0;
         }
         match outcome {
-            Ok(Further::Goes) => gateway.bells.deliver(),
+            Ok(Further::Goes(by_now)) => {
+                known = by_now;
+                gateway.bells.deliver();
+            }
             Ok(Further::Ended) => return,
             Err(error) => {
                 drop(turn.take());
@@ -222,28 +219,46 @@ async fn tell_stuck(gateway: &Arc<Gateway>, incident: &IncidentId, what: String)
 
 /// Where an execution's routine stands after a step.
 pub(super) enum Further {
-    /// It goes on.
-    Goes,
+    /// It goes on; what the execution is by now, where the step has seen that.
+    Goes(Option<Execution>),
     /// There is nothing more to do for it.
     Ended,
 }
 
-async fn further(gateway: &Arc<Gateway>, id: &ExecutionId, incident: &IncidentId) -> Result<Further, String> {
-    let Some(case) = load(gateway, incident).await.map_err(said)? else { return Ok(Further::Ended) };
-    let Some(execution) = case.execution.clone().filter(|execution| execution.id == *id) else {
-        return Ok(Further::Ended);
-    };
-    match &execution.state {
-        ExecutionState::Ready => begin(gateway, Some(&case), &execution).await,
-        ExecutionState::Running { .. } if execution.takeover.is_some() && execution.run.is_none() => {
-            handover::deliver(gateway, &case, &execution).await
+/// The next step of an execution: as it is `known`, or else as the store has it. What a step decides is read again
+/// in the transaction that decides it.
+async fn further(
+    gateway: &Arc<Gateway>,
+    id: &ExecutionId,
+    incident: &IncidentId,
+    known: Option<Execution>,
+) -> Result<Further, String> {
+    // The packet of a substitution tells the whole case.
+    let known = known.filter(|execution| execution.id == *id && execution.action == Action::Restart);
+    let (case, execution) = match known {
+        Some(execution) => (None, execution),
+        None => {
+            let Some(case) = load(gateway, incident).await.map_err(said)? else { return Ok(Further::Ended) };
+            let Some(execution) = case.execution.clone().filter(|execution| execution.id == *id) else {
+                return Ok(Further::Ended);
+            };
+            (Some(case), execution)
         }
-        ExecutionState::Running { .. } => await_shim(gateway, &execution, None).await,
-        ExecutionState::Done { .. } | ExecutionState::Unknown { .. } => look(gateway, &execution).await,
-        ExecutionState::CalledOff { .. }
-        | ExecutionState::Failed { .. }
-        | ExecutionState::Verified { .. }
-        | ExecutionState::NotRecovered { .. } => Ok(Further::Ended),
+    };
+    match (&execution.state, &case) {
+        (ExecutionState::Ready, case) => begin(gateway, case.as_ref(), &execution).await,
+        (ExecutionState::Running { .. }, Some(case)) if execution.takeover.is_some() && execution.run.is_none() => {
+            handover::deliver(gateway, case, &execution).await
+        }
+        (ExecutionState::Running { .. }, _) => await_shim(gateway, &execution, None).await,
+        (ExecutionState::Done { .. } | ExecutionState::Unknown { .. }, _) => look(gateway, &execution).await,
+        (
+            ExecutionState::CalledOff { .. }
+            | ExecutionState::Failed { .. }
+            | ExecutionState::Verified { .. }
+            | ExecutionState::NotRecovered { .. },
+            _,
+        ) => Ok(Further::Ended),
     }
 }
 
@@ -265,32 +280,36 @@ async fn look(gateway: &Arc<Gateway>, execution: &Execution) -> Result<Further, 
     let turn = gateway.looks.acquire().await;
     let seen = verify::look(gateway, execution.looked_at(), timing.recheck_deadline).await;
     drop(turn);
+    if !execution.learns_from(&seen, timing.verify_gap) {
+        return Ok(Further::Goes(Some(execution.clone())));
+    }
     fail_point!("revive.before_looked");
     let job = Arc::clone(gateway);
     let (incident, id) = (execution.incident.clone(), execution.id.clone());
     let looked = gateway.store.write(move |tx| {
         Box::pin(async move {
             let entry = Entry::open(tx, &job).await?;
-            let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(()) };
-            let Some(execution) = case.execution.clone().filter(|one| one.id == id) else { return Ok(()) };
+            let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(None) };
+            let Some(execution) = case.execution.clone().filter(|one| one.id == id) else { return Ok(None) };
             // How the offer stands is read where it is decided on: an answer that comes later finds it taken back.
             let look = Look { offer: takeover::stands(tx, &execution).await?, ..seen.clone() };
             let moved = |case, facts: &Facts<'_>| Ok::<_, Infallible>(incident::looked(case, &look, facts));
-            let Ok(_) = entry.apply(tx, case, None, &moved).await?;
-            Ok(())
+            let Ok(step) = entry.apply(tx, case, None, &moved).await?;
+            Ok(step.case.execution)
         })
     });
-    looked.await.map_err(said)?;
+    let by_now = looked.await.map_err(said)?;
     fail_point!("revive.after_looked");
-    Ok(Further::Goes)
+    Ok(Further::Goes(by_now))
 }
 
-/// Moves the case of `execution` by a step of the core, provided that it still is its case's newest.
+/// Moves the case of `execution` by a step of the core, provided that it still is its case's newest; the newest
+/// one after it.
 pub(super) async fn move_case(
     gateway: &Arc<Gateway>,
     execution: &Execution,
     step: impl Fn(Case, &Facts<'_>) -> Step + Send + Sync + 'static,
-) -> Result<(), String> {
+) -> Result<Option<Execution>, String> {
     let job = Arc::clone(gateway);
     let (incident, id) = (execution.incident.clone(), execution.id.clone());
     gateway
@@ -298,12 +317,13 @@ pub(super) async fn move_case(
         .write(move |tx| {
             Box::pin(async move {
                 let entry = Entry::open(tx, &job).await?;
-                let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(()) };
-                if case.execution.as_ref().is_some_and(|one| one.id == id) {
-                    let moved = |case, facts: &Facts<'_>| Ok::<_, Infallible>(step(case, facts));
-                    let Ok(_) = entry.apply(tx, case, None, &moved).await?;
+                let Some(case) = ledger::case_of(tx, &incident).await? else { return Ok(None) };
+                if case.execution.as_ref().is_none_or(|one| one.id != id) {
+                    return Ok(case.execution);
                 }
-                Ok(())
+                let moved = |case, facts: &Facts<'_>| Ok::<_, Infallible>(step(case, facts));
+                let Ok(step) = entry.apply(tx, case, None, &moved).await?;
+                Ok(step.case.execution)
             })
         })
         .await

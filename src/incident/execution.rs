@@ -261,6 +261,17 @@ impl Execution {
     pub fn looked_at(&self) -> &AgentName {
         self.substitute().unwrap_or(&self.agent)
     }
+
+    /// Whether `look` may change anything: while an agent stays dead each look says the same, and need not be kept.
+    pub fn learns_from(&self, look: &Look, gap: Duration) -> bool {
+        let (ExecutionState::Done { verification } | ExecutionState::Unknown { verification, .. }) = &self.state else {
+            return true;
+        };
+        let mut after = verification.clone();
+        let verdict = after.look(look, self.invocation_before.as_deref(), gap);
+        // A substitute may have answered its offer.
+        self.substitute().is_some() || verdict != Verdict::Undecided || after != *verification
+    }
 }
 
 /// One probe, as verification sees it.

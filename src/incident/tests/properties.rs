@@ -232,7 +232,13 @@ impl Fleet {
                     _ => Health::Unknown("silence".into()),
                 };
                 let look = Look { begun: self.world.now, health, invocation: None, offer };
-                self.with_case(who, |case, facts| Some(looked(case, &look, facts)));
+                self.with_case(who, |case, facts| {
+                    let step = looked(case.clone(), &look, facts);
+                    let learns =
+                        case.execution.as_ref().is_some_and(|one| one.learns_from(&look, facts.timing.verify_gap));
+                    assert!(learns || step == Step::quiet(case), "a look that would not be kept: {look:?}");
+                    Some(step)
+                });
             }
             Happens::Delivered(who) => {
                 let (now, ttl) = (self.world.now, self.world.timing.approval_ttl);
