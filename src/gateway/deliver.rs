@@ -32,7 +32,7 @@ const TARGETS: usize = 64;
 const BREATH: Duration = Duration::from_millis(8);
 /// And so many times as long as the last look took passes before the next: with thousands of messages due,
 /// each look counts.
-const REST: u32 = 4;
+const REST: u32 = 9;
 
 /// Messages of one target, in their order.
 type Group = (String, Vec<MessageRow>);

@@ -24,7 +24,7 @@ use super::{Gateway, TaskName, handover, speak, verify};
 use crate::approval::Action;
 use crate::incident::{self, Case, Execution, ExecutionId, ExecutionState, Facts, Look, Step};
 use crate::pool::IncidentId;
-use crate::store::executions::ExecutionPhase;
+use crate::store::executions::{ExecutionPhase, LiveRow};
 use crate::store::{self, StoreError};
 use crate::wording::Alarm;
 
@@ -36,6 +36,9 @@ const REST: u32 = 4;
 /// And not less than this, or cheap looks would be many. The first ring after a quiet while waits for nothing.
 const REST_MIN: Duration = Duration::from_millis(5);
 
+/// So often all live executions are looked through, and not only new ones. None should be without its routine.
+const ALL_AGAIN: Duration = Duration::from_secs(1);
+
 /// Commands that run at the same time: a fleet that died as a whole must not become as many
 /// processes on this machine at once. The others stay ready, and are checked again when it is their turn.
 const COMMANDS_MAX: usize = 64;
@@ -46,7 +49,7 @@ const STUCK_AFTER: u32 = 5;
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// The executions that have their routine.
-pub struct Attended {
+struct Attended {
     ids: Mutex<HashSet<String>>,
     commands: Semaphore,
 }
@@ -83,14 +86,41 @@ impl Attended {
     }
 }
 
+/// How far the store was looked through for executions: mostly only new ones are looked for.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The newest one's row.
+    newest: i64,
+    /// When all were last looked through.
+    all_at: Option<Instant>,
+}
+
+impl Seen {
+    /// Executions that may need a routine.
+    async fn look(&mut self, read: &mut store::Read) -> Result<Vec<LiveRow>, StoreError> {
+        let all = self.all_at.is_none_or(|at| at.elapsed() >= ALL_AGAIN);
+        let live = if all {
+            store::executions::live_in_short(read).await?
+        } else {
+            store::executions::live_after(read, self.newest).await?
+        };
+        if all {
+            *self = Self { newest: 0, all_at: Some(Instant::now()) };
+        }
+        self.newest = live.iter().map(|row| row.number).fold(self.newest, i64::max);
+        Ok(live)
+    }
+}
+
 /// Starts a routine for each live execution that has none; tells how many.
-pub async fn step(
+async fn step(
     gateway: &Arc<Gateway>,
     attended: &Arc<Attended>,
+    seen: &mut Seen,
     routines: &mut JoinSet<()>,
 ) -> Result<usize, StoreError> {
     let mut read = gateway.store.read().await?;
-    let live = store::executions::live_in_short(&mut read).await?;
+    let live = seen.look(&mut read).await?;
     let mut begun = 0;
     for row in live {
         if attended.is_attended(&row.id) {
@@ -122,10 +152,10 @@ pub async fn step(
 /// stand, and the next start takes them up.
 pub async fn run(gateway: Arc<Gateway>) {
     let attended = Arc::new(Attended::default());
-    let mut routines = JoinSet::new();
+    let (mut seen, mut routines) = (Seen::default(), JoinSet::new());
     while !gateway.bells.is_stopping() {
         let (now, began) = (gateway.clock.now(), Instant::now());
-        let stepped = step(&gateway, &attended, &mut routines).await;
+        let stepped = step(&gateway, &attended, &mut seen, &mut routines).await;
         let rested = Instant::now() + REST_MIN.max(began.elapsed() * REST);
         match stepped {
             Ok(0) => {}

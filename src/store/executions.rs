@@ -157,6 +157,8 @@ pub async fn live(db: &mut impl Reads) -> Result<Vec<ExecutionRow>, StoreError> 
 stored! { "executions",
     /// As much of a live execution as tells whether anybody sees to it.
     pub struct LiveRow {
+        /// Its row's number: one that is made later has a higher one, as long as none is deleted meanwhile.
+        pub number: i64,
         /// Its id.
         pub id: String,
         /// The incident it belongs to.
@@ -166,11 +168,20 @@ stored! { "executions",
     }
 }
 
-/// All live executions in short, the oldest first: thousands may be live, and they are looked through often.
+/// All live executions in short, the oldest first.
 pub async fn live_in_short(db: &mut impl Reads) -> Result<Vec<LiveRow>, StoreError> {
-    let select = sql("SELECT id, incident_id, state
+    let select = sql("SELECT rowid AS number, id, incident_id, state
          FROM executions WHERE state IN ('ready', 'running', 'done', 'unknown') ORDER BY created_at, id");
     row::all(db, select).await
+}
+
+/// Those of them that were made after the row `number`: thousands may be live, and somebody looks for new ones at
+/// every decision.
+pub async fn live_after(db: &mut impl Reads, number: i64) -> Result<Vec<LiveRow>, StoreError> {
+    let select = sql("SELECT rowid AS number, id, incident_id, state
+         FROM executions NOT INDEXED
+         WHERE rowid > $1 AND state IN ('ready', 'running', 'done', 'unknown') ORDER BY rowid");
+    row::all(db, select.bind(number)).await
 }
 
 /// The incident of the live execution that has `agent` as its target or its substitute.

@@ -147,6 +147,27 @@ async fn one_live_execution_touches_an_agent() {
 }
 
 #[tokio::test]
+async fn new_live_executions_are_found_without_the_others() {
+    use ExecutionPhase::*;
+    let place = Place::new();
+    let store = place.open().await;
+    job!(store, |tx| {
+        for (incident, who, id) in [("i1", "ada", "x1"), ("i2", "bob", "x2"), ("i3", "cyd", "x3")] {
+            open_incident(tx, incident, who).await?;
+            execution(tx, id, incident, who, None).await?;
+        }
+        becomes(tx, "x2", Ready, CalledOff).await
+    })
+    .unwrap();
+    let ids = |rows: &[executions::LiveRow]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
+    let mut read = store.read().await.unwrap();
+    let all = executions::live_in_short(&mut read).await.unwrap();
+    assert_eq!(ids(&all), ["x1", "x3"]);
+    assert_eq!(ids(&executions::live_after(&mut read, all[0].number).await.unwrap()), ["x3"]);
+    assert_eq!(ids(&executions::live_after(&mut read, all[1].number).await.unwrap()), [""; 0]);
+}
+
+#[tokio::test]
 async fn an_execution_raises_its_epoch_once() {
     let place = Place::new();
     let store = place.open().await;
