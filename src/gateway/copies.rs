@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::ledger::{Entry, from_body};
+use super::Gateway;
+use super::ledger::{self, Entry, from_body};
 use super::speak::{self, Outlet, Priority};
 use crate::approval::{Channel, Command, Press, Request, RequestId, RequestState, Target};
 use crate::incident::{Basis, Case, Event, Execution, Step};
@@ -59,19 +61,69 @@ pub async fn refresh(tx: &mut Tx, entry: &Entry, step: &Step) -> Result<Shown, S
         let rows = store::messages::cards(tx, &request.id.0).await?;
         let rows: Vec<MessageRow> =
             rows.into_iter().filter(|row| row.channel != "terminal" && row.state != MessageState::Gone).collect();
-        if rows.is_empty() {
-            continue;
-        }
-        let card = card_after(tx, entry, step, request).await?;
+        let mut card = None;
         for row in rows {
-            // What was said on Nostr stays said; its end is told in its thread.
-            if row.channel != Channel::Nostr.key() || row.state == MessageState::Due {
-                edit(tx, entry, &row, request, &card).await?;
+            let is_sent = row.state == MessageState::Sent;
+            if is_sent && !request.is_pending() && row.channel == Channel::Telegram.key() {
+                draw_later(tx, entry, &row).await?;
+            } else if !is_sent || row.channel != Channel::Nostr.key() {
+                let card = match &card {
+                    Some(card) => card,
+                    None => card.insert(card_after(tx, entry, step, request).await?),
+                };
+                edit(tx, entry, &row, request, card).await?;
             }
+            // What was said on Nostr stays said; its end is told in its thread.
             shown.0.insert((request.id.0.clone(), row.target), row.remote_id);
         }
     }
     Ok(shown)
+}
+
+/// What is kept of a copy, and of the edit of it, once its request is decided: not what it says, since much
+/// happens in a short time, of which most is over before it can be sent. It is drawn when it is sent.
+#[derive(Serialize, Deserialize)]
+struct DrawnLater {
+    /// Another one with each step, so that an edit that is on its way meanwhile is known to be old.
+    drawn_when_sent: String,
+}
+
+async fn draw_later(tx: &mut Tx, entry: &Entry, row: &MessageRow) -> Result<(), StoreError> {
+    let body = json!(DrawnLater { drawn_when_sent: entry.id() }).to_string();
+    let priority = Priority::Decision.number();
+    store::messages::edit_card(tx, row.clone(), &entry.id(), priority, entry.now, &body).await.map(drop)
+}
+
+/// What a message says: what is kept with it, or what it comes to now. None if that cannot be read.
+pub async fn content_of(gateway: &Gateway, row: &MessageRow) -> Result<Option<Content>, StoreError> {
+    if serde_json::from_str::<DrawnLater>(&row.body).is_err() {
+        return Ok(serde_json::from_str(&row.body).ok());
+    }
+    let Some(about) = &row.about else { return Ok(None) };
+    let mut read = gateway.store.read().await?;
+    let Some((request, case)) = ledger::request_and_case(&mut read, about).await? else { return Ok(None) };
+    let newest = case.execution.clone().filter(|execution| is_of(execution, &request));
+    let execution: Option<Execution> = match newest {
+        Some(newest) => Some(newest),
+        None => match store::executions::of_request(&mut read, about).await? {
+            Some(row) => Some(from_body("executions", &row.id, &row.body)?),
+            None => None,
+        },
+    };
+    drop(read);
+    let known =
+        CardFacts { execution: execution.as_ref(), approval_ttl: gateway.in_force().timing.approval_ttl, recent: &[] };
+    let setting = gateway.setting(gateway.hold_seen().as_ref());
+    let card = wording::card(&case.incident, &request, &known, &setting, gateway.clock.now());
+    Ok(Some(Content { html: Some(card.to_html()), ..Content::plain(one_page(&card)) }))
+}
+
+fn is_of(execution: &Execution, request: &Request) -> bool {
+    matches!(&execution.basis, Basis::Request { request: id, .. } if *id == request.id)
+}
+
+fn one_page(card: &Card) -> String {
+    wording::pages(&card.to_text()).into_iter().next().unwrap_or_default()
 }
 
 /// The card of `request`, one of `case`, with what happened to its agent lately.
@@ -86,9 +138,8 @@ async fn card_after(tx: &mut Tx, entry: &Entry, step: &Step, request: &Request) 
     if request.is_pending() {
         return card(tx, entry, &step.case, request).await;
     }
-    let of_this = |basis: &Basis| matches!(basis, Basis::Request { request: id, .. } if *id == request.id);
     let mut executions = step.case.execution.iter().chain(&step.former_execution);
-    Ok(card_with(entry, &step.case, request, executions.find(|execution| of_this(&execution.basis)), &[]))
+    Ok(card_with(entry, &step.case, request, executions.find(|execution| is_of(execution, request)), &[]))
 }
 
 fn card_with(entry: &Entry, case: &Case, request: &Request, execution: Option<&Execution>, recent: &[String]) -> Card {
@@ -184,8 +235,7 @@ fn content(entry: &Entry, request: &Request, card: &Card, known: &[TokenRow]) ->
     let mut button = |label, answer| buttons.button(label, &Press::Say { command: command(request, &answer) });
     let rows = card.button_rows().into_iter();
     let rows = rows.map(|row| row.into_iter().map(|(label, answer)| button(label, answer)).collect()).collect();
-    let text = wording::pages(&card.to_text()).into_iter().next().unwrap_or_default();
-    (Content { text, html: Some(card.to_html()), buttons: rows, ..Content::default() }, buttons.new)
+    (Content { html: Some(card.to_html()), buttons: rows, ..Content::plain(one_page(card)) }, buttons.new)
 }
 
 /// Makes the buttons of one message. A button that it has had keeps its token, so that a press that is on

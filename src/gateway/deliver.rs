@@ -14,13 +14,12 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::marking::{self, Marked};
-use super::{Gateway, TaskName, inbox};
+use super::{Gateway, TaskName, copies, inbox};
 use crate::approval;
 use crate::channel::{Channel, Delivery, Kind, Outgoing};
 use crate::pool::Timestamp;
 use crate::store::messages::{MessageKind, MessageRow, MessageState};
 use crate::store::{self, StoreError};
-use crate::wording::Content;
 
 /// Messages that are read at once.
 const READ: u32 = 512;
@@ -104,8 +103,14 @@ async fn as_it_is(gateway: &Gateway, row: MessageRow) -> Option<MessageRow> {
 }
 
 async fn deliver(gateway: &Gateway, channel: &dyn Channel, row: &MessageRow) -> Result<Delivery, StoreError> {
-    let Ok(content) = serde_json::from_str::<Content>(&row.body) else {
-        return Ok(Delivery::Gone { why: "its content cannot be read".into() });
+    let content = match copies::content_of(gateway, row).await {
+        Ok(Some(content)) => content,
+        Ok(None) => return Ok(Delivery::Gone { why: "its content cannot be read".into() }),
+        // What is damaged keeps nothing else from being sent.
+        Err(error) if inbox::is_the_works_own(&error) => {
+            return Ok(Delivery::Gone { why: format!("its content cannot be read: {}", inbox::chain(&error)) });
+        }
+        Err(error) => return Err(error),
     };
     let copies = match (row.kind, &row.copy) {
         (MessageKind::Edit, Some(copy)) => {

@@ -381,6 +381,14 @@ pub async fn named(tx: &mut Tx, target: &Target) -> Result<Option<(Request, Case
     Ok(Some((request, case)))
 }
 
+/// The request of that id, whatever became of it, and the case it belongs to.
+pub async fn request_and_case(db: &mut impl Reads, id: &str) -> Result<Option<(Request, Case)>, StoreError> {
+    let Some(row) = store::requests::load(db, id).await? else { return Ok(None) };
+    let request: Request = from_body("requests", &row.id, &row.body)?;
+    let case = case_of(db, &IncidentId(row.incident_id)).await?;
+    Ok(case.map(|case| (request, case)))
+}
+
 /// Every request that waits for an answer, with its case, the oldest first.
 pub async fn pending(tx: &mut Tx) -> Result<Vec<(Request, Case)>, StoreError> {
     let mut all = Vec::new();

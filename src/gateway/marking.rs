@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use super::ledger::{self, Entry};
 use super::{Gateway, copies, drill, inbox, nostr, speak, telegram};
-use crate::approval::Request;
 use crate::channel::Delivery;
 use crate::incident::{self, Step};
-use crate::pool::IncidentId;
 use crate::store::messages::{MessageKind, MessageRow, MessageState};
 use crate::store::{self, StoreError, Tx};
 use crate::wording::Alarm;
@@ -177,7 +175,7 @@ fn cause(row: &MessageRow) -> String {
 /// The first delivery of a request starts its clock.
 pub(super) async fn delivered_card(tx: &mut Tx, entry: &Entry, row: &MessageRow) -> Result<(), StoreError> {
     let Some(about) = &row.about else { return Ok(()) };
-    let Some((request, case)) = request_and_case(tx, about).await? else { return Ok(()) };
+    let Some((request, case)) = ledger::request_and_case(tx, about).await? else { return Ok(()) };
     let ttl = entry.in_force().timing.approval_ttl;
     let is_newest = case.request.as_ref().is_some_and(|newest| newest.id == request.id);
     if is_newest && case.is_open() {
@@ -185,13 +183,6 @@ pub(super) async fn delivered_card(tx: &mut Tx, entry: &Entry, row: &MessageRow)
         entry.quietly(tx, case, |case| Step::quiet(incident::delivered(case, now, ttl))).await?;
     }
     Ok(())
-}
-
-async fn request_and_case(tx: &mut Tx, about: &str) -> Result<Option<(Request, incident::Case)>, StoreError> {
-    let Some(row) = store::requests::load(tx, about).await? else { return Ok(None) };
-    let request: Request = ledger::from_body("requests", &row.id, &row.body)?;
-    let case = ledger::case_of(tx, &IncidentId(row.incident_id)).await?;
-    Ok(case.map(|case| (request, case)))
 }
 
 /// A chat of the configuration is waited for, and the others hear of it; whoever else blocked us has
@@ -228,7 +219,7 @@ fn name_of(gateway: &Gateway, row: &MessageRow) -> String {
 /// that could never be shown is an alarm.
 async fn shown_again(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &MessageRow) -> Result<(), StoreError> {
     let Some(about) = row.about.as_ref().filter(|_| row.kind != MessageKind::Note) else { return Ok(()) };
-    let Some((request, case)) = request_and_case(tx, about).await? else {
+    let Some((request, case)) = ledger::request_and_case(tx, about).await? else {
         return drill::shown_again(tx, entry, row).await;
     };
     if !request.is_pending() {
