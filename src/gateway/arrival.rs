@@ -115,7 +115,7 @@ pub async fn take_in(
         // begun, which would only take its processor.
         gateway.bells.answer(&gateway.owed);
         tokio::task::yield_now().await;
-        gateway.folders.make_noted(gateway);
+        gateway.run_files.make_noted(gateway);
         gateway.bells.revive.notify_one();
     }
     if plan {

@@ -1,4 +1,4 @@
-//! The way from "ready" to a started shim: look again, make the run folder, commit "running", start.
+//! The way from "ready" to a started shim: look again, make the run file, commit "running", start.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,10 +16,10 @@ use super::revive::{Further, PAUSE, said};
 use super::{Gateway, PreparedCommand, jump, mission, verify};
 use crate::approval::Action;
 use crate::incident::{self, Beginning, Case, Conclusion, Execution, ExecutionState};
-use crate::revival::{CommandSpec, RevivalError, RunFolder, RunName};
+use crate::revival::{CommandSpec, RevivalError, RunFile, RunName};
 
-/// Tries to find a run folder's number that no crash has left behind.
-const FOLDER_TRIES: u32 = 100;
+/// Tries to find a run file's number that no crash has left behind.
+const NUMBER_TRIES: u32 = 100;
 
 /// Begins a ready execution, if all that allowed it still holds. A substitution needs its `case`, for the packet.
 pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Execution) -> Result<Further, String> {
@@ -66,9 +66,9 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
     let (run, spec) = match prepared {
         Some(command) => {
             let spec = spec_of(gateway, (case, resume), execution, &command);
-            let run = match gateway.folders.take(execution, &spec).await {
+            let run = match gateway.run_files.take(execution, &spec).await {
                 Some(run) => run,
-                None => make_folder(gateway.runs.clone(), execution, &spec).await?,
+                None => make_file(gateway.runs.clone(), execution, &spec).await?,
             };
             (Some(run), Some(spec))
         }
@@ -102,7 +102,7 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
                     Ok::<_, std::convert::Infallible>(incident::begin(case, beginning, facts))
                 };
                 let Ok(step) = entry.apply(tx, case, health.as_ref(), &begun).await?;
-                // Running under this very folder: whatever else runs was not begun here.
+                // Running under this very name: whatever else runs was not begun here.
                 let ours = |one: &Execution| {
                     let began = execution.state == ExecutionState::Ready;
                     began && matches!(one.state, ExecutionState::Running { .. }) && one.run == name
@@ -128,10 +128,10 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
     }
     fail_point!("revive.after_running");
     match (began, run, spec) {
-        (Ok(Some(began)), Some(folder), Some(spec)) => {
+        (Ok(Some(began)), Some(run), Some(spec)) => {
             mission::committed(gateway);
-            match gateway.launcher.start(&folder, &spec) {
-                Ok(started) => await_shim(gateway, &began, Some((folder, started))).await,
+            match gateway.launcher.start(&run, &spec) {
+                Ok(started) => await_shim(gateway, &began, Some((run, started))).await,
                 Err(error) => {
                     // Nothing was started; settling proves it, and it is tried again.
                     tracing::error!(execution = execution.id.0, error = %error, "a shim could not be started");
@@ -145,12 +145,12 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
             mission::committed(gateway);
             Ok(Further::Goes(None))
         }
-        (Ok(_), folder, _) => {
-            discard(folder).await;
+        (Ok(_), run, _) => {
+            discard(run).await;
             Ok(Further::Goes(None))
         }
-        (Err(error), folder, _) => {
-            discard(folder).await;
+        (Err(error), run, _) => {
+            discard(run).await;
             Err(said(error))
         }
     }
@@ -210,12 +210,12 @@ pub(super) fn packet_of(case: &Case, execution: &Execution, handoff: Option<(&st
     packet.to_string()
 }
 
-/// A run folder under a number that was never used, durable before "running" is committed.
-fn make_folder(
+/// A run file under a number that was never used, durable before "running" is committed.
+fn make_file(
     runs: PathBuf,
     execution: &Execution,
     spec: &CommandSpec,
-) -> impl Future<Output = Result<RunFolder, String>> + use<> {
+) -> impl Future<Output = Result<RunFile, String>> + use<> {
     let made = tokio::task::spawn_blocking(making(runs, execution, spec));
     async move { made.await.map_err(said)? }
 }
@@ -224,28 +224,28 @@ fn making(
     runs: PathBuf,
     execution: &Execution,
     spec: &CommandSpec,
-) -> impl FnOnce() -> Result<RunFolder, String> + Send + use<> {
+) -> impl FnOnce() -> Result<RunFile, String> + Send + use<> {
     let (spec, id) = (spec.clone(), execution.id.0.clone());
     let first = execution.attempt.saturating_add(1);
     move || {
-        for attempt in first..first.saturating_add(FOLDER_TRIES) {
+        for attempt in first..first.saturating_add(NUMBER_TRIES) {
             let name = RunName::new(id.clone(), attempt).map_err(said)?;
-            match RunFolder::create(&runs, &name, &spec) {
-                Ok(folder) => return Ok(folder),
+            match RunFile::create(&runs, &name, &spec) {
+                Ok(run) => return Ok(run),
                 // A crash came between making it and committing it; nothing was ever started there.
-                Err(RevivalError::FolderExists { .. }) => {}
+                Err(RevivalError::Exists(_)) => {}
                 Err(error) => return Err(said(error)),
             }
         }
-        Err("no free run folder could be found".to_owned())
+        Err("no free number for a run file could be found".to_owned())
     }
 }
 
-/// Run folders that are made while whoever decided is being answered: the disk and the network work at once.
-/// Losing one loses nothing but a folder that was never used, and when many decisions come together each makes
+/// Run files that are made while whoever decided is being answered: the disk and the network work at once.
+/// Losing one loses nothing but a file that was never used, and when many decisions come together each makes
 /// its own when it is its turn.
 #[derive(Debug, Default)]
-pub struct Folders {
+pub struct RunFiles {
     /// Those that have just become ready.
     noted: Mutex<Vec<Execution>>,
     ahead: Mutex<BTreeMap<String, Ahead>>,
@@ -255,15 +255,15 @@ pub struct Folders {
 struct Ahead {
     begun: Instant,
     spec: CommandSpec,
-    making: JoinHandle<Result<RunFolder, String>>,
+    making: JoinHandle<Result<RunFile, String>>,
 }
 
-/// Folders that are made ahead at a time.
+/// Files that are made ahead at a time.
 const AHEAD_MAX: usize = 4;
-/// A folder that nobody came for in so long is not needed: its decision was not committed.
+/// A file that nobody came for in so long is not needed: its decision was not committed.
 const AHEAD_FOR: Duration = Duration::from_secs(60);
 
-impl Folders {
+impl RunFiles {
     /// `execution` becomes ready in a transaction that goes on.
     pub fn note(&self, execution: &Execution) {
         let mut noted = self.noted();
@@ -273,7 +273,7 @@ impl Folders {
         }
     }
 
-    /// Begins to make the folders of those that were noted and have not begun.
+    /// Begins to make the files of those that were noted and have not begun.
     pub fn make_noted(&self, gateway: &Gateway) {
         let noted = std::mem::take(&mut *self.noted());
         let mut ahead = self.ahead();
@@ -298,8 +298,8 @@ impl Folders {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The folder of `execution`, if it was made ahead and for what is to be run now.
-    async fn take(&self, execution: &Execution, spec: &CommandSpec) -> Option<RunFolder> {
+    /// The file of `execution`, if it was made ahead and for what is to be run now.
+    async fn take(&self, execution: &Execution, spec: &CommandSpec) -> Option<RunFile> {
         self.noted().retain(|noted| noted.id != execution.id);
         let ahead = self.ahead().remove(&execution.id.0)?;
         let made = ahead.making.await.ok()?.ok()?;
@@ -312,9 +312,9 @@ impl Folders {
     }
 }
 
-async fn discard(folder: Option<RunFolder>) {
-    if let Some(folder) = folder {
+async fn discard(run: Option<RunFile>) {
+    if let Some(run) = run {
         // Left behind it costs a few bytes, until retention finds it.
-        let _ = tokio::task::spawn_blocking(move || folder.remove()).await;
+        let _ = tokio::task::spawn_blocking(move || run.remove()).await;
     }
 }

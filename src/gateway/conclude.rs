@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::revive::{Further, load, move_case, said};
 use super::{Gateway, handover, speak};
 use crate::incident::{self, Conclusion, Execution};
-use crate::revival::{self, Reply, RunFolder, RunName, Settled, Started};
+use crate::revival::{self, Reply, RunFile, RunName, Settled, Started};
 use crate::wording::Alarm;
 
 /// How often a shim that is not this process's child is looked at.
@@ -19,10 +19,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 pub async fn await_shim(
     gateway: &Arc<Gateway>,
     execution: &Execution,
-    live: Option<(RunFolder, Started)>,
+    live: Option<(RunFile, Started)>,
 ) -> Result<Further, String> {
-    let (folder, started) = match live {
-        Some((folder, started)) => (folder, Some(started)),
+    let (run, started) = match live {
+        Some((run, started)) => (run, Some(started)),
         None => {
             let Some(case) = load(gateway, &execution.incident).await.map_err(said)? else {
                 return Ok(Further::Ended);
@@ -31,11 +31,11 @@ pub async fn await_shim(
             let Some(name) = name.as_deref().and_then(|name| name.parse::<RunName>().ok()) else {
                 return conclude(gateway, execution, Settled::Missing, &[]).await;
             };
-            (RunFolder::at(&gateway.runs, &name), None)
+            (RunFile::at(&gateway.runs, &name), None)
         }
     };
-    // A spec that cannot be read any more leaves a run folder that says nothing: unknown, in the end.
-    let (argv, timeout) = folder.command().unwrap_or_else(|_| (Vec::new(), DEFAULT_TIMEOUT));
+    // A spec that cannot be read any more leaves a run file that says nothing: unknown, in the end.
+    let (argv, timeout) = run.command().unwrap_or_else(|_| (Vec::new(), DEFAULT_TIMEOUT));
     let alarm = overdue(gateway, execution, timeout);
     let waiting = async {
         if let Some(started) = started
@@ -43,7 +43,7 @@ pub async fn await_shim(
         {
             return Ok(());
         }
-        revival::wait_unlocked(&folder, WATCH).await
+        revival::wait_unlocked(&run, WATCH).await
     };
     tokio::select! {
         waited = waiting => waited.map_err(said)?,
@@ -51,8 +51,8 @@ pub async fn await_shim(
     }
     gateway.status.settle(&format!("run: {}", execution.id.0));
     fail_point!("revive.before_settle");
-    let settled_folder = folder.clone();
-    let settled = tokio::task::spawn_blocking(move || revival::settle(&settled_folder)).await;
+    let settled_run = run.clone();
+    let settled = tokio::task::spawn_blocking(move || revival::settle(&settled_run)).await;
     let settled = settled.map_err(said)?.map_err(said)?;
     if settled == Settled::StillRunning {
         return Ok(Further::Goes(None));
@@ -90,7 +90,7 @@ async fn conclude(
             revival::Conclusion::Failed { why } => Conclusion::Failed(with_output(&why.to_string(), &outcome)),
             revival::Conclusion::Unknown { why } => Conclusion::Unknown(with_output(&why.to_string(), &outcome)),
         },
-        Settled::Missing => Conclusion::Unknown("its run folder is gone".into()),
+        Settled::Missing => Conclusion::Unknown("its run file is gone".into()),
         Settled::Vanished => Conclusion::Unknown("its shim vanished while it ran".into()),
         Settled::Unreadable { why } => Conclusion::Unknown(format!("its outcome cannot be read: {why}")),
     };

@@ -15,7 +15,7 @@ pub struct Ids {
 
 impl Ids {
     /// An id that sorts by time, then by the order of making within this process; unique by its
-    /// random end. Letters, digits and hyphens only, since run folders are named after it.
+    /// random end. Letters, digits and hyphens only, since run files are named after it.
     pub fn id(&self, now: Timestamp) -> String {
         let nth = self.made.fetch_add(1, Ordering::Relaxed);
         format!("{:012x}-{nth:08x}-{:08x}", now.as_millis().max(0), self.random())

@@ -295,7 +295,7 @@ impl Entry {
                 self.ask_whether_to_hand_back(tx, &step.case.incident, by).await?;
             }
             if let Event::Ready { .. } = event {
-                self.gateway.folders.note(execution);
+                self.gateway.run_files.note(execution);
             }
         }
         super::speak::step(tx, self, step).await

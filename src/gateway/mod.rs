@@ -94,7 +94,7 @@ pub struct Gateway {
     pub status: Status,
     /// Starts shims.
     pub launcher: Launcher,
-    /// Where run folders are, beside the store.
+    /// Where run files are, beside the store.
     pub runs: PathBuf,
     /// Looks at agents.
     pub sweeper: Sweeper,
@@ -120,7 +120,7 @@ pub struct Gateway {
     pub telegram: telegram::State,
     /// What is known of the relays, and of who is where.
     pub nostr: nostr::State,
-    folders: begin::Folders,
+    run_files: begin::RunFiles,
     /// Answers on the short way.
     owed: owed::Owed,
     /// Looks of verifications at the same time: after a mass death they must not become a storm of
@@ -140,7 +140,7 @@ pub struct Parts {
     pub clock: Arc<SteadyClock>,
     /// Starts shims.
     pub launcher: Launcher,
-    /// Where run folders are, beside the store.
+    /// Where run files are, beside the store.
     pub runs: PathBuf,
     /// Looks at agents.
     pub sweeper: Sweeper,
@@ -182,7 +182,7 @@ impl Gateway {
             gate: arrival::Gate::default(),
             telegram: telegram::State::default(),
             nostr: nostr::State::default(),
-            folders: begin::Folders::default(),
+            run_files: begin::RunFiles::default(),
             owed: owed::Owed::default(),
             looks: tokio::sync::Semaphore::new(LOOKS_MAX),
             jumping: tokio::sync::Mutex::default(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Gateway, TaskName};
 use crate::pool::Timestamp;
-use crate::revival::{self, RunFolder, RunName};
+use crate::revival::{self, RunFile, RunName};
 use crate::store::{self, StoreError};
 
 /// How often it runs.
@@ -14,7 +14,7 @@ const PERIOD: Duration = Duration::from_secs(600);
 /// How long sent notes are kept, and what agents were answered; cards stay with their requests.
 const NOTES_KEPT: Duration = Duration::from_secs(7 * 86_400);
 
-/// Deletes everything that is due; tells how many rows and folders.
+/// Deletes everything that is due; tells how many rows and files.
 pub async fn step(gateway: &Arc<Gateway>) -> Result<u64, StoreError> {
     let kept = gateway.in_force().config.gate.retention.clone();
     let now = gateway.clock.now();
@@ -44,11 +44,11 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<u64, StoreError> {
         }
     }
     let before = now.minus(kept.runs);
-    Ok(deleted + run_folders(gateway, before, slice).await? + stray_folders(gateway, before).await?)
+    Ok(deleted + run_files(gateway, before, slice).await? + stray_files(gateway, before).await?)
 }
 
-/// A run folder goes a day after the final state of its execution was committed.
-async fn run_folders(gateway: &Arc<Gateway>, before: Timestamp, slice: u32) -> Result<u64, StoreError> {
+/// A run file goes a day after the final state of its execution was committed.
+async fn run_files(gateway: &Arc<Gateway>, before: Timestamp, slice: u32) -> Result<u64, StoreError> {
     let rows = {
         let mut read = gateway.store.read().await?;
         store::executions::runs_to_remove(&mut read, before, slice).await?
@@ -56,7 +56,7 @@ async fn run_folders(gateway: &Arc<Gateway>, before: Timestamp, slice: u32) -> R
     let mut removed = 0;
     for row in rows {
         let Some(name) = row.run.as_deref().and_then(|run| run.parse::<RunName>().ok()) else { continue };
-        if !remove(RunFolder::at(&gateway.runs, &name)).await {
+        if !remove(RunFile::at(&gateway.runs, &name)).await {
             continue;
         }
         let id = row.id;
@@ -69,31 +69,31 @@ async fn run_folders(gateway: &Arc<Gateway>, before: Timestamp, slice: u32) -> R
     Ok(removed)
 }
 
-/// The folders that no execution names any more: of attempts that never started, and of a store that was replaced by
+/// The files that no execution names any more: of attempts that never started, and of a store that was replaced by
 /// an older one. The former go with their execution, the latter by their own age. A live execution keeps all of its
 /// own: the newest may have been made for an attempt that is not committed yet.
-async fn stray_folders(gateway: &Arc<Gateway>, before: Timestamp) -> Result<u64, StoreError> {
+async fn stray_files(gateway: &Arc<Gateway>, before: Timestamp) -> Result<u64, StoreError> {
     let runs = gateway.runs.clone();
-    let folders = match tokio::task::spawn_blocking(move || revival::list(&runs)).await {
-        Ok(Ok(folders)) => folders,
+    let files = match tokio::task::spawn_blocking(move || revival::list(&runs)).await {
+        Ok(Ok(files)) => files,
         failed => {
-            tracing::warn!(?failed, "the run folders could not be listed");
+            tracing::warn!(?failed, "the run files could not be listed");
             return Ok(0);
         }
     };
     let mut removed = 0;
-    for folder in folders {
+    for file in files {
         let execution = {
             let mut read = gateway.store.read().await?;
-            store::executions::load(&mut read, folder.name().execution()).await?
+            store::executions::load(&mut read, file.name().execution()).await?
         };
         let due = match execution {
             Some(row) if row.state.is_live() => false,
             // The one that the row names went above, or could not.
-            Some(row) => row.updated_at < before && row.run.as_deref() != Some(folder.name().to_string().as_str()),
-            None => folder.changed_at().is_ok_and(|changed| changed < before),
+            Some(row) => row.updated_at < before && row.run.as_deref() != Some(file.name().to_string().as_str()),
+            None => file.changed_at().is_ok_and(|changed| changed < before),
         };
-        if due && remove(folder).await {
+        if due && remove(file).await {
             removed += 1;
         }
         if gateway.bells.is_stopping() {
@@ -103,13 +103,13 @@ async fn stray_folders(gateway: &Arc<Gateway>, before: Timestamp) -> Result<u64,
     Ok(removed)
 }
 
-/// Whether the folder is gone; one that a shim still works in stays, to be looked at the next time.
-async fn remove(folder: RunFolder) -> bool {
-    let name = folder.name().clone();
-    match tokio::task::spawn_blocking(move || folder.remove()).await {
+/// Whether the file is gone; one that a shim still holds stays, to be looked at the next time.
+async fn remove(file: RunFile) -> bool {
+    let name = file.name().clone();
+    match tokio::task::spawn_blocking(move || file.remove()).await {
         Ok(Ok(())) => true,
         failed => {
-            tracing::warn!(run = %name, ?failed, "a run folder could not be removed");
+            tracing::warn!(run = %name, ?failed, "a run file could not be removed");
             false
         }
     }

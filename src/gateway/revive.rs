@@ -2,7 +2,7 @@
 //! it makes no difference whether this process began it or one before.
 //!
 //! ```text
-//!  ready ──► look at the agent ──► make the run folder ──► commit "running" ──► start the shim
+//!  ready ──► look at the agent ──► make the run file ──► commit "running" ──► start the shim
 //!  running ──► wait for the shim ──► settle ──► commit what became of it
 //!  done, unknown ──► look, again and again ──► commit the verdict
 //! ```
@@ -248,6 +248,7 @@ async fn tell_stuck(gateway: &Arc<Gateway>, incident: &IncidentId, what: String)
 }
 
 /// Where an execution's routine stands after a step.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub(super) enum Further {
     /// It goes on; what the execution is by now, where the step has seen that.
     Goes(Option<Execution>),

@@ -55,7 +55,7 @@ pub enum RunError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The run folders.
+    /// The run files.
     #[error(transparent)]
     Runs(#[from] RevivalError),
     /// The local socket.

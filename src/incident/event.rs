@@ -124,7 +124,7 @@ pub enum Event {
         execution: ExecutionId,
         /// What it does.
         action: Action,
-        /// Its run folder.
+        /// The name of its run file.
         run: String,
     },
     /// It is proven that the command never started, and it is tried again.

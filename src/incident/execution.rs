@@ -102,7 +102,7 @@ pub struct Verification {
 pub enum ExecutionState {
     /// May begin.
     Ready,
-    /// Its shim may have been started; the run folder tells.
+    /// Its shim may have been started; the run file tells.
     Running {
         /// Since when.
         since: Timestamp,
@@ -211,7 +211,7 @@ pub struct Execution {
     pub ready_at: Timestamp,
     /// How many starts were begun.
     pub attempt: u32,
-    /// The newest start's run folder.
+    /// The newest start's run file.
     pub run: Option<String>,
     /// The handoff that the substitute accepts or declines; none where it is only told.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use super::{
 use crate::approval::{Action, Request, RequestState};
 use crate::pool::{Health, Mode};
 
-/// What became of a started command, as its run folder tells.
+/// What became of a started command, as its run file tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Conclusion {
     /// It ended with status 0.
@@ -79,7 +79,7 @@ pub fn may_run(
 /// What an execution begins with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Beginning {
-    /// The run folder in which its command starts; none where no command starts.
+    /// The run file of the command that it starts; none where no command starts.
     pub run: Option<String>,
     /// The unit's incarnation by the newest probe.
     pub invocation: Option<String>,

@@ -15,7 +15,7 @@ use signal_hook::consts::SIGCHLD;
 use super::error::RevivalError;
 use super::outcome::End;
 use super::output::{CapturedOutput, Tail};
-use super::run_folder::Spec;
+use super::spec::Spec;
 
 /// The most that is kept of a stream, whatever the spec says.
 const OUTPUT_LIMIT_MAX: usize = 1 << 20;

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::run_folder::RunFolder;
+use super::run_file::RunFile;
 
-/// Sends `signal` to the groups of whatever the run of `folder` has started; the shim sees its command end, writes
+/// Sends `signal` to the groups of whatever `run` has started; the shim sees its command end, adds
 /// the outcome and leaves by itself. With `shim_too` its own group gets the signal as well: then the outcome stays
 /// unwritten. Does nothing where nothing of it runs, or where there is no `/proc`.
-pub fn end(folder: &RunFolder, signal: Signal, shim_too: bool) {
+pub fn end(run: &RunFile, signal: Signal, shim_too: bool) {
     let all = processes();
-    for shim in all.iter().filter(|one| is_shim_of(one.id, folder.path())) {
+    for shim in all.iter().filter(|one| is_shim_of(one.id, run.path())) {
         for command in all.iter().filter(|one| one.parent == shim.id) {
             // Whose process has ended meanwhile needs no signal.
             let _ = kill_process_group(command.group, signal);
@@ -49,16 +49,16 @@ fn parent_and_group(stat: &str) -> Option<(Pid, Pid)> {
     Some((words.next()??, words.next()??))
 }
 
-/// Whether the arguments of that process are those that the launcher gives to the shim of `folder`.
-fn is_shim_of(id: Pid, folder: &Path) -> bool {
+/// Whether the arguments of that process are those that the launcher gives to the shim of the run at `path`.
+fn is_shim_of(id: Pid, path: &Path) -> bool {
     let process = Path::new("/proc").join(id.as_raw_nonzero().to_string());
     let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
     let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
     let [_, b"shim", of, ..] = words.as_slice() else { return false };
     // As that process sees it: a relative name begins at its own working directory.
     let of = process.join("cwd").join(OsStr::from_bytes(of));
-    match (of.canonicalize(), folder.canonicalize()) {
-        (Ok(of), Ok(folder)) => of == folder,
+    match (of.canonicalize(), path.canonicalize()) {
+        (Ok(of), Ok(path)) => of == path,
         _ => false,
     }
 }

@@ -1,29 +1,32 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong around a run folder or a shim; fits after "failed to".
+/// What can go wrong around a run file or a shim; fits after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum RevivalError {
     /// The file system refused.
     #[error("{doing} {}", path.display())]
     Io {
-        /// What was tried, as a fragment: `create the mark`.
+        /// What was tried, as a fragment: `make the mark`.
         doing: &'static str,
         /// With which file or folder.
         path: PathBuf,
         /// Why not.
         source: io::Error,
     },
-    /// A run folder of this name is there already, left by a crash: take the next attempt.
-    #[error("make the run folder {}: it exists, and none is used twice; take the next attempt", .0.display())]
-    FolderExists(PathBuf),
+    /// A run file of this name is there already, left by a crash: take the next attempt.
+    #[error("make the run file {}: it exists, and none is used twice; take the next attempt", .0.display())]
+    Exists(PathBuf),
+    /// The run was removed, or never made.
+    #[error("open the run {}: there is none of that name", .0.display())]
+    Gone(PathBuf),
     /// The run still goes on.
     #[error("touch the run {}: its shim still holds the lock; wait until it ends", .0.display())]
     StillRunning(PathBuf),
     /// Somebody was here before: this run has been started, or settled as never started.
     #[error("start the run {}: it has been started or settled before", .0.display())]
     AlreadyMarked(PathBuf),
-    /// A file of the run folder says something that this version cannot read.
+    /// The run file says something that this version cannot read.
     #[error("read {}: {why}", path.display())]
     Unreadable {
         /// The file.

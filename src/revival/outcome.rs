@@ -1,19 +1,12 @@
 use std::fmt;
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::RevivalError;
 use super::output::CapturedOutput;
-use super::run_folder::{self, sync_folder};
 use crate::pool::Timestamp;
 
-/// The version of the outcome file. A reader refuses a newer one: what it cannot read, it must not guess.
+/// The version of the outcome's line. A reader refuses a newer one: what it cannot read, it must not guess.
 const VERSION: u32 = 1;
-/// No outcome of ours is larger: two tails of at most 1 MiB each, six characters a byte in JSON at worst.
-const SIZE_MAX: u64 = 16 << 20;
 
 /// How a run ended, as the shim saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +48,7 @@ pub enum End {
     },
 }
 
-/// The outcome as it stands in its file.
+/// The outcome as it stands in its line.
 #[derive(Serialize, Deserialize)]
 struct Versioned<T> {
     version: u32,
@@ -69,39 +62,21 @@ struct Version {
 }
 
 impl Outcome {
-    /// Makes the outcome durable in `folder`: whole or not at all.
-    pub(super) fn write(&self, folder: &Path) -> Result<(), RevivalError> {
-        let aside = folder.join(run_folder::OUTCOME_ASIDE);
-        let text = serde_json::to_vec(&Versioned { version: VERSION, outcome: self })
-            .map_err(|e| RevivalError::Unreadable { path: aside.clone(), why: e.to_string() })?;
-        let mut file = run_folder::create_private(&aside).map_err(RevivalError::io("create the outcome", &aside))?;
-        file.write_all(&text).map_err(RevivalError::io("write the outcome", &aside))?;
-        file.sync_all().map_err(RevivalError::io("make the outcome durable", &aside))?;
-        let path = folder.join(run_folder::OUTCOME);
-        fail_point!("outcome.before_rename");
-        std::fs::rename(&aside, &path).map_err(RevivalError::io("put the outcome in place", &path))?;
-        fail_point!("outcome.after_rename");
-        sync_folder(folder)
+    /// The outcome as the last line of a run file, with its end.
+    pub(super) fn line(&self) -> serde_json::Result<Vec<u8>> {
+        let mut line = serde_json::to_vec(&Versioned { version: VERSION, outcome: self })?;
+        line.push(b'\n');
+        Ok(line)
     }
 
-    /// The outcome in `folder`, or `None` if there is none yet. [`RevivalError::Unreadable`] if it is torn or of a
-    /// newer version.
-    pub(super) fn read(folder: &Path) -> Result<Option<Self>, RevivalError> {
-        let path = folder.join(run_folder::OUTCOME);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(RevivalError::io("open the outcome", &path)(e)),
-        };
-        let mut text = Vec::new();
-        file.take(SIZE_MAX).read_to_end(&mut text).map_err(RevivalError::io("read the outcome", &path))?;
-        let unreadable = |why: String| RevivalError::Unreadable { path: path.clone(), why };
-        let Version { version } = serde_json::from_slice(&text).map_err(|e| unreadable(e.to_string()))?;
+    /// Reads such a line; why not, if it is torn or of a newer version.
+    pub(super) fn read(line: &[u8]) -> Result<Self, String> {
+        let Version { version } = serde_json::from_slice(line).map_err(|e| e.to_string())?;
         if version != VERSION {
-            return Err(unreadable(format!("it is of version {version}, and this program knows version {VERSION}")));
+            return Err(format!("it is of version {version}, and this program knows version {VERSION}"));
         }
-        let read: Versioned<Self> = serde_json::from_slice(&text).map_err(|e| unreadable(e.to_string()))?;
-        Ok(Some(read.outcome))
+        let read: Versioned<Self> = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+        Ok(read.outcome)
     }
 }
 
@@ -216,17 +191,14 @@ mod tests {
 
     #[test]
     fn an_outcome_is_read_back_as_written_and_no_other_version_is() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(Outcome::read(folder.path()).unwrap(), None);
         let written = outcome(End::Signalled { signal: 9 });
-        written.write(folder.path()).unwrap();
-        assert_eq!(Outcome::read(folder.path()).unwrap(), Some(written));
-        let path = folder.path().join(run_folder::OUTCOME);
-        let text = std::fs::read_to_string(&path).unwrap();
+        let line = String::from_utf8(written.line().unwrap()).unwrap();
+        assert_eq!(Outcome::read(line.as_bytes()), Ok(written));
+        let text = line.strip_suffix('\n').unwrap();
+        assert!(!text.contains('\n'));
         for bad in ["", "\0\0\0", &text[..text.len() - 1], &text.replace("\"version\":1", "\"version\":2"), "{}", "[]"]
         {
-            std::fs::write(&path, bad).unwrap();
-            assert!(matches!(Outcome::read(folder.path()), Err(RevivalError::Unreadable { .. })), "{bad}");
+            assert!(Outcome::read(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 }

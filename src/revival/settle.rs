@@ -1,16 +1,12 @@
 //! What became of a run: one function for the live daemon and for recovery.
 
-use std::fs::{File, TryLockError};
-use std::io::{ErrorKind, Write};
-use std::path::Path;
 use std::time::Duration;
 
 use super::error::RevivalError;
+use super::held::{Held, Opened};
 use super::outcome::Outcome;
-use super::run_folder::{self, RunFolder, open_lock, sync_folder};
-
-/// What stands in a mark that was made here. A shim's mark is empty, and a torn one is not this.
-const NEVER_STARTED: &[u8] = b"never started\n";
+use super::run_file::RunFile;
+use super::text::{NEVER_STARTED, Told};
 
 /// What became of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +17,7 @@ pub enum Settled {
     Ended(Outcome),
     /// It is proven that the command never started and never can under this name. Make the next attempt.
     NeverStarted,
-    /// The folder or its lock is gone: *unknown*, the command may have run.
+    /// The file is gone: *unknown*, the command may have run.
     Missing,
     /// The shim died after its mark and before an outcome: *unknown*, the command may have run and may still run.
     Vanished,
@@ -32,169 +28,146 @@ pub enum Settled {
     },
 }
 
-/// Settles a run under the lock that its shim works under. Blocks on file IO: at most a read, or two fsyncs.
+/// Settles a run under the lock that its shim works under. Blocks on file IO: at most a read and an fsync.
 ///
 /// May be called at any time and any number of times: after the first answer that is not
-/// [`Settled::StillRunning`] it gives the same again while the folder is there. Called before the shim took its lock
+/// [`Settled::StillRunning`] it gives the same again while the file is there. Called before the shim took its lock
 /// it says [`Settled::NeverStarted`] and makes that true. An error (a full disk, no descriptors) proves nothing: try
 /// again later.
-pub fn settle(folder: &RunFolder) -> Result<Settled, RevivalError> {
-    let path = folder.path();
-    let lock = match open_lock(path) {
-        Ok(lock) => lock,
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Settled::Missing),
-        Err(e) => return Err(RevivalError::io("open the lock in", path)(e)),
+pub fn settle(run: &RunFile) -> Result<Settled, RevivalError> {
+    let held = match Held::open(run.path())? {
+        Opened::Held(held) => held,
+        Opened::Busy => return Ok(Settled::StillRunning),
+        Opened::Gone => return Ok(Settled::Missing),
     };
-    if !take(&lock, path)? {
-        return Ok(Settled::StillRunning);
-    }
-    let settled = settle_locked(path);
-    // Said aloud rather than left to the drop: a process that is just being spawned elsewhere in this program may
-    // hold a copy of the descriptor for a moment.
-    lock.unlock().map_err(RevivalError::io("unlock", path))?;
+    let settled = settle_held(&held);
+    held.unlock()?;
     settled
 }
 
-fn settle_locked(path: &Path) -> Result<Settled, RevivalError> {
-    match Outcome::read(path) {
-        Ok(Some(outcome)) => return Ok(Settled::Ended(outcome)),
-        Ok(None) => {}
-        Err(RevivalError::Unreadable { why, .. }) => return Ok(Settled::Unreadable { why }),
-        Err(e) => return Err(e),
-    }
-    let mark_path = path.join(run_folder::MARK);
-    fail_point!("settle.before_mark");
-    match run_folder::create_private(&mark_path) {
-        Ok(mark) => {
+fn settle_held(held: &Held) -> Result<Settled, RevivalError> {
+    let text = held.read()?;
+    match text.told() {
+        Told::Ended(outcome) => Ok(Settled::Ended(outcome)),
+        Told::Unreadable { why } => Ok(Settled::Unreadable { why }),
+        Told::NeverStarted => Ok(Settled::NeverStarted),
+        Told::Started => Ok(Settled::Vanished),
+        Told::Nothing => {
+            fail_point!("settle.before_mark");
+            held.mark(&text, NEVER_STARTED)?;
             fail_point!("settle.in_mark");
-            if let Err(e) = make_never_started(mark, path) {
-                // A mark without its text would read as the shim's. Nobody else can have seen it: we hold the lock.
-                let _ = std::fs::remove_file(&mark_path);
-                return Err(e);
-            }
+            held.keep_mark(&text)?;
             fail_point!("settle.after_mark");
             Ok(Settled::NeverStarted)
         }
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-            let text = std::fs::read(&mark_path).map_err(RevivalError::io("read", &mark_path))?;
-            Ok(if text == NEVER_STARTED { Settled::NeverStarted } else { Settled::Vanished })
-        }
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Settled::Missing),
-        Err(e) => Err(RevivalError::io("create", &mark_path)(e)),
-    }
-}
-
-fn make_never_started(mut mark: File, path: &Path) -> Result<(), RevivalError> {
-    mark.write_all(NEVER_STARTED)
-        .and_then(|()| mark.sync_all())
-        .map_err(RevivalError::io("make the mark durable in", path))?;
-    sync_folder(path)
-}
-
-/// Takes the lock without waiting; false if somebody has it.
-pub(super) fn take(lock: &File, path: &Path) -> Result<bool, RevivalError> {
-    match lock.try_lock() {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(e)) => Err(RevivalError::io("lock", path)(e)),
     }
 }
 
 /// Waits until nobody holds the lock of a run: for runs whose shim is no child of ours, after a restart of the daemon.
-/// Returns at once when the folder is gone; then [`settle`] says what became of the run.
+/// Returns at once when the file is gone; then [`settle`] says what became of the run.
 ///
 /// It looks every `every` (50 to 200 ms is sensible) instead of blocking in flock: that would keep a thread for
 /// each run and could not be called off. Each look takes the lock for an instant, and a shim that comes just then
 /// leaves; that costs an attempt, not the promise. Call it off by dropping it.
-pub async fn wait_unlocked(folder: &RunFolder, every: Duration) -> Result<(), RevivalError> {
+pub async fn wait_unlocked(run: &RunFile, every: Duration) -> Result<(), RevivalError> {
     loop {
-        let path = folder.path();
-        match open_lock(path) {
-            Ok(lock) => {
-                if take(&lock, path)? {
-                    return lock.unlock().map_err(RevivalError::io("unlock", path));
-                }
-            }
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(()),
-            Err(e) => return Err(RevivalError::io("open the lock in", path)(e)),
+        match Held::open(run.path())? {
+            Opened::Held(held) => return held.unlock(),
+            Opened::Gone => return Ok(()),
+            Opened::Busy => tokio::time::sleep(every).await,
         }
-        tokio::time::sleep(every).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::run_folder::{CommandSpec, RunName};
+    use std::path::Path;
+
+    use super::super::run_name::RunName;
+    use super::super::spec::CommandSpec;
     use super::*;
 
-    fn folder(runs: &Path) -> RunFolder {
+    fn run(runs: &Path) -> RunFile {
         let spec = CommandSpec::new(vec!["true".into()], vec![]);
-        RunFolder::create(runs, &RunName::new("e", 1).unwrap(), &spec).unwrap()
+        RunFile::create(runs, &RunName::new("e", 1).unwrap(), &spec).unwrap()
+    }
+
+    fn hold(run: &RunFile) -> Held {
+        match Held::open(run.path()).unwrap() {
+            Opened::Held(held) => held,
+            _ => panic!("it is not free"),
+        }
     }
 
     #[test]
-    fn each_state_of_the_folder_has_its_answer_and_keeps_it() {
+    fn each_state_of_the_file_has_its_answer_and_keeps_it() {
         type Prepare = fn(&Path);
-        let table: [(&str, Prepare, Settled); 6] = [
+        let table: [(&str, Prepare, Settled); 9] = [
             ("fresh", |_| {}, Settled::NeverStarted),
-            ("gone", |path| std::fs::remove_dir_all(path).unwrap(), Settled::Missing),
-            ("no lock", |path| std::fs::remove_file(path.join("lock")).unwrap(), Settled::Missing),
-            ("marked", |path| std::fs::write(path.join("mark"), "").unwrap(), Settled::Vanished),
-            ("torn mark", |path| std::fs::write(path.join("mark"), "never").unwrap(), Settled::Vanished),
-            (
-                "outcome only aside",
-                |path| {
-                    std::fs::write(path.join("mark"), "").unwrap();
-                    std::fs::write(path.join(run_folder::OUTCOME_ASIDE), "{}").unwrap();
-                },
-                Settled::Vanished,
-            ),
+            ("gone", |path| std::fs::remove_file(path).unwrap(), Settled::Missing),
+            ("no folder", |path| std::fs::remove_dir_all(path.parent().unwrap()).unwrap(), Settled::Missing),
+            ("empty", |path| std::fs::write(path, "").unwrap(), Settled::NeverStarted),
+            ("torn", |path| std::fs::write(path, "{\"version\":1").unwrap(), Settled::NeverStarted),
+            ("marked", |path| std::fs::write(path, "{}\nstarted\n").unwrap(), Settled::Vanished),
+            ("torn mark", |path| std::fs::write(path, "{}\nnever").unwrap(), Settled::Vanished),
+            ("torn outcome", |path| std::fs::write(path, "{}\nstarted\n{\"ver").unwrap(), Settled::Vanished),
+            ("two marks", |path| std::fs::write(path, "{}\nnever started\nstarted\n").unwrap(), Settled::Vanished),
         ];
         for (what, prepare, answer) in table {
             let runs = tempfile::tempdir().unwrap();
-            let folder = folder(runs.path());
-            prepare(folder.path());
+            let run = run(runs.path());
+            prepare(run.path());
             for _ in 0..3 {
-                assert_eq!(settle(&folder).unwrap(), answer, "{what}");
+                assert_eq!(settle(&run).unwrap(), answer, "{what}");
             }
         }
     }
 
     #[test]
     fn an_outcome_that_cannot_be_read_is_no_proof_of_anything() {
-        for text in ["", "{\"version\":1", "{\"version\":99,\"end\":\"new\"}"] {
+        for line in ["", "{\"version\":1", "{\"version\":99,\"end\":\"new\"}"] {
             let runs = tempfile::tempdir().unwrap();
-            let folder = folder(runs.path());
-            std::fs::write(folder.path().join("mark"), "").unwrap();
-            std::fs::write(folder.path().join(run_folder::OUTCOME), text).unwrap();
-            assert!(matches!(settle(&folder).unwrap(), Settled::Unreadable { .. }), "{text}");
+            let run = run(runs.path());
+            let text = format!("{{}}\nstarted\n{line}\n");
+            std::fs::write(run.path(), &text).unwrap();
+            assert!(matches!(settle(&run).unwrap(), Settled::Unreadable { .. }), "{line}");
+            assert_eq!(std::fs::read_to_string(run.path()).unwrap(), text, "nothing was added");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_longer_than_any_is_not_read_to_its_end() {
+        let runs = tempfile::tempdir().unwrap();
+        let run = run(runs.path());
+        let file = std::fs::OpenOptions::new().write(true).open(run.path()).unwrap();
+        file.set_len(1 << 40).unwrap();
+        assert!(matches!(settle(&run).unwrap(), Settled::Unreadable { .. }));
     }
 
     #[test]
     fn while_the_lock_is_taken_nothing_is_marked() {
         let runs = tempfile::tempdir().unwrap();
-        let folder = folder(runs.path());
-        let shim = open_lock(folder.path()).unwrap();
-        shim.lock().unwrap();
-        assert_eq!(settle(&folder).unwrap(), Settled::StillRunning);
-        assert!(!folder.path().join("mark").exists());
+        let run = run(runs.path());
+        let before = std::fs::read(run.path()).unwrap();
+        let shim = hold(&run);
+        assert_eq!(settle(&run).unwrap(), Settled::StillRunning);
+        assert_eq!(std::fs::read(run.path()).unwrap(), before);
         drop(shim);
-        assert_eq!(settle(&folder).unwrap(), Settled::NeverStarted);
+        assert_eq!(settle(&run).unwrap(), Settled::NeverStarted);
+        assert_eq!(std::fs::read(run.path()).unwrap(), [&before, NEVER_STARTED].concat());
     }
 
     #[tokio::test]
     async fn the_wait_ends_with_the_lock_and_not_before() {
         let runs = tempfile::tempdir().unwrap();
-        let folder = folder(runs.path());
-        let shim = open_lock(folder.path()).unwrap();
-        shim.lock().unwrap();
+        let run = run(runs.path());
+        let shim = hold(&run);
         let every = Duration::from_millis(1);
-        let mut wait = std::pin::pin!(wait_unlocked(&folder, every));
+        let mut wait = std::pin::pin!(wait_unlocked(&run, every));
         assert!(tokio::time::timeout(Duration::from_millis(20), &mut wait).await.is_err());
         drop(shim);
         wait.await.unwrap();
-        std::fs::remove_dir_all(folder.path()).unwrap();
-        wait_unlocked(&folder, every).await.unwrap();
+        std::fs::remove_file(run.path()).unwrap();
+        wait_unlocked(&run, every).await.unwrap();
     }
 }

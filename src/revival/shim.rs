@@ -1,6 +1,6 @@
 //! The shim: a process between the daemon and a command that outlives the daemon.
 //!
-//! `lazarus-gate shim RUN_FOLDER` takes the run's lock, makes its mark, runs the command and writes the outcome; the
+//! `lazarus-gate shim RUN_FILE` takes the run's lock, makes its mark, runs the command and adds the outcome; the
 //! order of these and their fsyncs is what "exactly once" rests on. It is one thread without a runtime, and does
 //! nothing before the command's start that it need not do: each millisecond here is one between a person's tap and
 //! the command. For the same reason it is also a program of its own, `lazarus-gate-shim`: the system needs a
@@ -8,7 +8,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,23 +19,25 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use super::command::{self, Command};
 use super::error::RevivalError;
+use super::held::{Held, Opened};
 use super::outcome::{End, Outcome};
 use super::output::CapturedOutput;
-use super::run_folder::{self, Spec, open_lock, sync_folder};
-use super::settle::take;
+use super::run_file::open_packet;
+use super::spec::Spec;
+use super::text::{STARTED, Text, Told};
 use crate::pool::Timestamp;
 
 /// Runs the shim; `args` are those after `shim`. Leaves with 0 when the outcome was written, 1 when not, 2 when called
-/// wrongly; the daemon goes by the run folder and not by this.
+/// wrongly; the daemon goes by the run file and not by this.
 pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
-    let (Some(folder), None) = (args.next(), args.next()) else {
-        let _ = writeln!(io::stderr(), "usage: lazarus-gate shim RUN_FOLDER (the daemon calls it; people need not)");
+    let (Some(path), None) = (args.next(), args.next()) else {
+        let _ = writeln!(io::stderr(), "usage: lazarus-gate shim RUN_FILE (the daemon calls it; people need not)");
         return ExitCode::from(2);
     };
-    match run(Path::new(&folder)) {
+    match run(Path::new(&path)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            // For a person who calls this by hand. Under the daemon it goes nowhere: the folder tells how far this came.
+            // For a person who calls this by hand. Under the daemon it goes nowhere: the file tells how far this came.
             let _ = writeln!(io::stderr(), "lazarus-gate shim: failed to {}", told(&e));
             ExitCode::FAILURE
         }
@@ -45,15 +47,18 @@ pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
 /// Asks the shim's own program for [`CONTRACT`].
 pub(super) const CONTRACT_FLAG: &str = "--contract";
 
-/// What daemon and shim have to agree on, as a number: the sources of both sides of a run folder. Two programs of the
+/// What daemon and shim have to agree on, as a number: the sources of both sides of a run file. Two programs of the
 /// same number were built from the same ones.
 pub(super) const CONTRACT: u64 = contract();
 
 const fn contract() -> u64 {
-    let sources: [&[u8]; 7] = [
+    let sources: [&[u8]; 10] = [
         env!("CARGO_PKG_VERSION").as_bytes(),
         include_bytes!("shim.rs"),
-        include_bytes!("run_folder.rs"),
+        include_bytes!("run_file.rs"),
+        include_bytes!("spec.rs"),
+        include_bytes!("text.rs"),
+        include_bytes!("held.rs"),
         include_bytes!("command.rs"),
         include_bytes!("output.rs"),
         include_bytes!("outcome.rs"),
@@ -85,18 +90,29 @@ pub fn main_alone(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(folder: &Path) -> Result<(), RevivalError> {
+fn run(path: &Path) -> Result<(), RevivalError> {
     outlive_the_daemon()?;
     let bell = command::ChildBell::hang()?;
-    let lock = open_lock(folder).map_err(RevivalError::io("open the lock in", folder))?;
-    if !take(&lock, folder)? {
-        return Err(RevivalError::StillRunning(folder.to_owned()));
+    let held = match Held::open(path)? {
+        Opened::Held(held) => held,
+        Opened::Busy => return Err(RevivalError::StillRunning(path.to_owned())),
+        Opened::Gone => return Err(RevivalError::Gone(path.to_owned())),
+    };
+    let text = held.read()?;
+    match text.told() {
+        Told::Nothing => {}
+        Told::NeverStarted | Told::Started | Told::Ended(_) | Told::Unreadable { .. } => {
+            return Err(RevivalError::AlreadyMarked(path.to_owned()));
+        }
     }
+    // From here on nobody else can start this run, and nobody may think that it never started.
     fail_point!("shim.before_mark");
-    mark(folder)?;
+    held.mark(&text, STARTED)?;
+    fail_point!("shim.in_mark");
+    held.keep_mark(&text)?;
     fail_point!("shim.after_mark");
     let started = now();
-    let (end, stdout, stderr, leftover) = match start(folder) {
+    let (end, stdout, stderr, leftover) = match start(path, &text) {
         Ok(command) => {
             fail_point!("shim.after_exec");
             let ended = command.watch(bell);
@@ -105,15 +121,22 @@ fn run(folder: &Path) -> Result<(), RevivalError> {
         Err(error) => (End::CouldNotStart { error }, CapturedOutput::default(), CapturedOutput::default(), None),
     };
     fail_point!("shim.before_outcome");
-    let written = Outcome { end, stdout, stderr, started, ended: now() }.write(folder);
+    let written = add(&Outcome { end, stdout, stderr, started, ended: now() }, &held, path);
     fail_point!("shim.after_outcome");
-    lock.unlock().map_err(RevivalError::io("unlock", folder))?;
-    drop(lock);
+    held.unlock()?;
     if let Some(leftover) = leftover {
         tell_the_daemon()?;
         leftover.drain();
     }
     written
+}
+
+/// Adds the outcome, durably. Should only a part of it get there, that has no end, and counts for nothing.
+fn add(outcome: &Outcome, held: &Held, path: &Path) -> Result<(), RevivalError> {
+    let line = outcome.line().map_err(|e| RevivalError::Unreadable { path: path.to_owned(), why: e.to_string() })?;
+    held.append("write the outcome to", &line)?;
+    fail_point!("outcome.written");
+    held.make_durable("make the outcome durable in")
 }
 
 /// The daemon's end, a terminal that closes, a `systemctl stop`: none of them ends the command. The signals get
@@ -126,27 +149,13 @@ fn outlive_the_daemon() -> Result<(), RevivalError> {
     Ok(())
 }
 
-/// Makes the mark, durably. From here on nobody else can start this run, and nobody may think that it never started.
-fn mark(folder: &Path) -> Result<(), RevivalError> {
-    let path = folder.join(run_folder::MARK);
-    let mark = match run_folder::create_private(&path) {
-        Ok(mark) => mark,
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => return Err(RevivalError::AlreadyMarked(folder.to_owned())),
-        Err(e) => return Err(RevivalError::io("create", &path)(e)),
-    };
-    fail_point!("shim.in_mark");
-    let durable = mark.sync_all().map_err(RevivalError::io("make durable", &path)).and_then(|()| sync_folder(folder));
-    if durable.is_err() {
-        // Nothing was started and we hold the lock, so taking the mark back is as true as leaving it, and says more.
-        let _ = std::fs::remove_file(&path);
-    }
-    durable
-}
-
-/// Starts the command, or says why that could not be.
-fn start(folder: &Path) -> Result<Command, String> {
-    let spec = Spec::read(folder).map_err(|e| told(&e))?;
-    let packet = spec.open_packet(folder).map_err(|e| told(&e))?;
+/// Starts the command of the run at `path`, which says `text`; or says why that could not be.
+fn start(path: &Path, text: &Text) -> Result<Command, String> {
+    let spec = Spec::read(text.spec()).map_err(|why| {
+        let path = path.to_owned();
+        told(&RevivalError::Unreadable { path, why })
+    })?;
+    let packet = if spec.has_packet { Some(open_packet(path).map_err(|e| told(&e))?) } else { None };
     if let Some(descriptors) = spec.descriptors {
         limit_descriptors(descriptors);
     }

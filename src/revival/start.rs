@@ -7,9 +7,10 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::error::RevivalError;
-use super::run_folder::{CommandSpec, RunFolder};
+use super::run_file::RunFile;
 use super::settle::wait_unlocked;
 use super::small::SmallShim;
+use super::spec::CommandSpec;
 
 /// Starts shims.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ pub struct Started {
     child: Child,
     /// Nothing is ever written here; the shim lets go of it when the run is settled, or by dying.
     done: Option<ChildStdout>,
-    folder: RunFolder,
+    run: RunFile,
 }
 
 impl Launcher {
@@ -53,18 +54,18 @@ impl Launcher {
         small.map_or_else(|| self.program.clone(), |small| small.path())
     }
 
-    /// Starts the shim of `folder`, which [`RunFolder::create`] made from the same `spec`, and returns at once. Must be
+    /// Starts the shim of `run`, which [`RunFile::create`] made from the same `spec`, and returns at once. Must be
     /// called within a tokio runtime. An error means that nothing was started; [`settle`](super::settle()) proves it.
     ///
     /// The shim gets a process group of its own, so no signal to the daemon's group reaches it, and the command's
     /// environment as its own. No `pre_exec`: it would make the daemon fork instead of spawn.
-    pub fn start(&self, folder: &RunFolder, spec: &CommandSpec) -> Result<Started, RevivalError> {
+    pub fn start(&self, run: &RunFile, spec: &CommandSpec) -> Result<Started, RevivalError> {
         let program = self.program();
         let mut command = Command::new(&program);
         command
             .arg0("lazarus-gate")
             .arg("shim")
-            .arg(folder.path())
+            .arg(run.path())
             .env_clear()
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
@@ -78,7 +79,7 @@ impl Launcher {
         let failed = |source| RevivalError::Start { program: program.clone(), source };
         let mut child = command.spawn().map_err(failed)?;
         fail_point!("start.after_spawn");
-        Ok(Started { done: child.stdout.take(), child, folder: folder.clone() })
+        Ok(Started { done: child.stdout.take(), child, run: run.clone() })
     }
 }
 
@@ -99,6 +100,6 @@ impl Started {
             while matches!(done.read(&mut [0; 64]).await, Ok(1..)) {}
         }
         // A killed shim's descriptors close one by one, this pipe before the lock.
-        wait_unlocked(&self.folder, Duration::from_millis(5)).await
+        wait_unlocked(&self.run, Duration::from_millis(5)).await
     }
 }

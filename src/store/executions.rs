@@ -56,7 +56,7 @@ stored! { "executions",
         pub substitute: Option<AgentName>,
         /// How it stands.
         pub state: ExecutionPhase,
-        /// The name of the run folder of its current attempt.
+        /// The name of the run file of its current attempt.
         pub run: Option<String>,
         /// When it was made.
         pub created_at: Timestamp,
@@ -91,7 +91,7 @@ pub struct NewExecution<'a, B> {
 pub struct ExecutionChange<'a, B> {
     /// How it stands from now on.
     pub state: ExecutionPhase,
-    /// The run folder of its current attempt.
+    /// The run file of its current attempt.
     pub run: Option<&'a str>,
     /// When it changed.
     pub updated_at: Timestamp,
@@ -237,7 +237,7 @@ pub async fn of_request(db: &mut impl Reads, request_id: &str) -> Result<Option<
     row::optional(db, select.bind(request_id.to_owned())).await
 }
 
-/// Executions that have a run folder, reached their final state before `before`: their folders may
+/// Executions that have a run file, reached their final state before `before`: their files may
 /// go, then [`forget_run`].
 pub async fn runs_to_remove(
     db: &mut impl Reads,
@@ -250,7 +250,7 @@ pub async fn runs_to_remove(
     row::all(db, select.bind(before.as_millis()).bind(i64::from(limit))).await
 }
 
-/// The run folder of that execution is gone.
+/// The run file of that execution is gone.
 pub async fn forget_run(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
     tx.run(sql("UPDATE executions SET run = NULL WHERE id = $1").bind(id.to_owned())).await
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lazarus_gate::revival::{
-    CommandSpec, Conclusion, End, Launcher, Outcome, RunFolder, RunName, Settled, Started, WhyFailed, classify, settle,
+    CommandSpec, Conclusion, End, Launcher, Outcome, RunFile, RunName, Settled, Started, WhyFailed, classify, settle,
     wait_unlocked,
 };
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -40,22 +40,22 @@ impl World {
         spec
     }
 
-    fn folder(&self, spec: &CommandSpec) -> RunFolder {
+    fn file(&self, spec: &CommandSpec) -> RunFile {
         self.attempts.set(self.attempts.get() + 1);
         let name = RunName::new("execution", self.attempts.get()).unwrap();
-        RunFolder::create(&self.path("runs"), &name, spec).unwrap()
+        RunFile::create(&self.path("runs"), &name, spec).unwrap()
     }
 
-    fn start(&self, spec: &CommandSpec) -> (RunFolder, Started) {
-        let folder = self.folder(spec);
-        let started = launcher().start(&folder, spec).unwrap();
-        (folder, started)
+    fn start(&self, spec: &CommandSpec) -> (RunFile, Started) {
+        let run = self.file(spec);
+        let started = launcher().start(&run, spec).unwrap();
+        (run, started)
     }
 
     async fn run(&self, spec: &CommandSpec) -> Outcome {
-        let (folder, started) = self.start(spec);
+        let (run, started) = self.start(spec);
         started.ended().await.unwrap();
-        ended(&folder)
+        ended(&run)
     }
 
     fn lines(&self, name: &str) -> usize {
@@ -74,10 +74,10 @@ fn launcher() -> Launcher {
     Launcher::new(SHIM)
 }
 
-fn ended(folder: &RunFolder) -> Outcome {
-    match settle(folder).unwrap() {
+fn ended(run: &RunFile) -> Outcome {
+    match settle(run).unwrap() {
         Settled::Ended(outcome) => outcome,
-        other => panic!("no outcome but {other:?}; the folder holds {:?}", fs::read_dir(folder.path()).unwrap()),
+        other => panic!("no outcome but {other:?}; the file holds {:?}", fs::read_to_string(run.path())),
     }
 }
 
@@ -86,8 +86,16 @@ fn pid_of(started: &Started) -> Pid {
 }
 
 /// A late or a second shim, to its end; its exit code.
-fn shim_again(folder: &RunFolder) -> Option<i32> {
-    Command::new(SHIM).arg("shim").arg(folder.path()).stderr(Stdio::null()).status().unwrap().code()
+fn shim_again(run: &RunFile) -> Option<i32> {
+    Command::new(SHIM).arg("shim").arg(run.path()).stderr(Stdio::null()).status().unwrap().code()
+}
+
+/// A shim that may write to no file beyond so many blocks of 512 bytes; its exit code.
+fn shim_within(world: &World, run: &RunFile, blocks: u32) -> Option<i32> {
+    let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+    let mut shim = Command::new("sh");
+    shim.args(["-c", &limited, "sh", SHIM, "shim"]).arg(run.path()).env("W", world.home.path());
+    shim.stderr(Stdio::null()).status().unwrap().code()
 }
 
 /// Whether a process runs; a zombie does not, and orphans may stay one for seconds.
@@ -162,10 +170,10 @@ async fn a_spec_that_cannot_be_read_starts_nothing() {
     let world = World::new();
     for text in ["", "{\"version\":1", "{\"version\":2,\"argv\":[\"true\"]}"] {
         let spec = world.script("echo ran >> $W/ran");
-        let folder = world.folder(&spec);
-        fs::write(folder.path().join("spec.json"), text).unwrap();
-        launcher().start(&folder, &spec).unwrap().ended().await.unwrap();
-        assert!(matches!(ended(&folder).end, End::CouldNotStart { .. }), "{text}");
+        let run = world.file(&spec);
+        fs::write(run.path(), text).unwrap();
+        launcher().start(&run, &spec).unwrap().ended().await.unwrap();
+        assert!(matches!(ended(&run).end, End::CouldNotStart { .. }), "{text}");
     }
     assert_eq!(world.lines("ran"), 0);
 }
@@ -233,17 +241,17 @@ async fn a_command_that_hangs_is_ended_with_its_group() {
 async fn what_a_command_leaves_in_the_background_lives_on_and_may_go_on_printing() {
     let world = World::new();
     let script = "while echo agent; do echo tick >> $W/ticks; sleep 0.01; done & echo $! > $W/agent; echo started";
-    let (folder, started) = world.start(&world.script(script));
+    let (run, started) = world.start(&world.script(script));
     let shim = pid_of(&started);
     started.ended().await.unwrap();
-    let outcome = ended(&folder);
+    let outcome = ended(&run);
     assert_eq!(outcome.end, End::Exited { code: 0 });
     assert!(outcome.stdout.tail.contains("started\n"));
     let agent = world.pid_in("agent").await;
     let before = world.lines("ticks");
     until("more of the agent", || world.lines("ticks") > before + 5).await;
     assert!(lives(agent) && lives(shim));
-    folder.remove().unwrap();
+    run.remove().unwrap();
     kill_process(agent, Signal::KILL).unwrap();
     until("the end of the shim", || !Path::new(&format!("/proc/{}", shim.as_raw_nonzero())).exists()).await;
 }
@@ -254,7 +262,7 @@ async fn a_gigabyte_of_output_needs_no_memory() {
     let script = "head -c 1000000000 /dev/zero; printf end; touch $W/printed; until [ -e $W/go ]; do sleep 0.01; done";
     let mut spec = world.script(script);
     spec.output_limit_bytes = 1000;
-    let (folder, started) = world.start(&spec);
+    let (run, started) = world.start(&spec);
     until("a gigabyte", || world.path("printed").exists()).await;
     let status = fs::read_to_string(format!("/proc/{}/status", started.shim_pid().unwrap())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -262,7 +270,7 @@ async fn a_gigabyte_of_output_needs_no_memory() {
     assert!(peak_kib < 32 << 10, "{peak_kib} KiB");
     fs::write(world.path("go"), "").unwrap();
     started.ended().await.unwrap();
-    let stdout = ended(&folder).stdout;
+    let stdout = ended(&run).stdout;
     assert_eq!(stdout.dropped_bytes, 1_000_000_003 - 1000);
     assert_eq!(stdout.tail, "\0".repeat(997) + "end");
 }
@@ -276,46 +284,60 @@ async fn binary_output_is_kept_as_text() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_cannot_be_written_leaves_the_unknown() {
+async fn an_outcome_of_which_only_a_part_could_be_written_leaves_the_unknown() {
     let world = World::new();
-    let spec = world.script("echo ran >> $W/ran");
-    let folder = world.folder(&spec);
-    fs::create_dir(folder.path().join("outcome.json.new")).unwrap();
-    launcher().start(&folder, &spec).unwrap().ended().await.unwrap();
-    assert_eq!(settle(&folder).unwrap(), Settled::Vanished);
-    assert_eq!(shim_again(&folder), Some(1));
+    let run = world.file(&world.script("echo ran >> $W/ran; head -c 9000 /dev/zero"));
+    assert_eq!(shim_within(&world, &run, 8), Some(1));
+    let text = fs::read(run.path()).unwrap();
+    assert!(text.len() == 8 * 512 && !text.ends_with(b"\n"), "{} bytes", text.len());
+    assert_eq!(settle(&run).unwrap(), Settled::Vanished);
+    assert_eq!(shim_again(&run), Some(1));
     assert_eq!(world.lines("ran"), 1);
+}
+
+#[tokio::test]
+async fn a_mark_of_which_only_a_part_could_be_written_is_taken_back() {
+    let world = World::new();
+    let sized = |filling: usize| world.file(&world.script(&format!("echo ran >> $W/ran{}", " ".repeat(filling))));
+    let length = |run: &RunFile| fs::metadata(run.path()).unwrap().len() as usize;
+    // Four bytes are left of the second block.
+    let run = sized(1020 - length(&sized(0)));
+    assert_eq!(length(&run), 1020);
+    assert_eq!(shim_within(&world, &run, 2), Some(1));
+    assert_eq!(length(&run), 1020);
+    assert_eq!(settle(&run).unwrap(), Settled::NeverStarted);
+    assert_eq!(world.lines("ran"), 0);
 }
 
 #[tokio::test]
 async fn the_end_of_the_daemon_ends_no_command() {
     let world = World::new();
-    let (folder, started) = world.start(&world.script("touch $W/begun; until [ -e $W/go ]; do sleep 0.01; done"));
+    let (run, started) = world.start(&world.script("touch $W/begun; until [ -e $W/go ]; do sleep 0.01; done"));
     let shim = pid_of(&started);
     until("the command", || world.path("begun").exists()).await;
     drop(started);
     for signal in [Signal::TERM, Signal::HUP, Signal::TERM, Signal::HUP] {
         kill_process_group(shim, signal).unwrap();
     }
-    assert_eq!(settle(&folder).unwrap(), Settled::StillRunning);
+    assert_eq!(settle(&run).unwrap(), Settled::StillRunning);
     assert!(lives(shim));
     fs::write(world.path("go"), "").unwrap();
-    wait_unlocked(&folder, Duration::from_millis(2)).await.unwrap();
-    assert_eq!(ended(&folder).end, End::Exited { code: 0 });
+    wait_unlocked(&run, Duration::from_millis(2)).await.unwrap();
+    assert_eq!(ended(&run).end, End::Exited { code: 0 });
     until("the shim to be reaped", || !Path::new(&format!("/proc/{}", shim.as_raw_nonzero())).exists()).await;
 }
 
 #[tokio::test]
 async fn a_shim_that_is_killed_leaves_the_unknown_and_its_lock() {
     let world = World::new();
-    let (folder, started) = world.start(&world.script("echo ran >> $W/ran; echo $$ > $W/pid; exec sleep 1000"));
+    let (run, started) = world.start(&world.script("echo ran >> $W/ran; echo $$ > $W/pid; exec sleep 1000"));
     let command = world.pid_in("pid").await;
     kill_process(pid_of(&started), Signal::KILL).unwrap();
     started.ended().await.unwrap();
-    assert_eq!(settle(&folder).unwrap(), Settled::Vanished);
+    assert_eq!(settle(&run).unwrap(), Settled::Vanished);
     assert!(lives(command), "the command holds no lock, and goes on");
-    assert_eq!(shim_again(&folder), Some(1));
-    assert_eq!(settle(&folder).unwrap(), Settled::Vanished);
+    assert_eq!(shim_again(&run), Some(1));
+    assert_eq!(settle(&run).unwrap(), Settled::Vanished);
     assert_eq!(world.lines("ran"), 1);
     kill_process(command, Signal::KILL).unwrap();
 }
@@ -324,21 +346,21 @@ async fn a_shim_that_is_killed_leaves_the_unknown_and_its_lock() {
 async fn a_shim_that_comes_late_finds_the_mark_or_nothing() {
     let world = World::new();
     let spec = world.script("echo ran >> $W/ran");
-    let folder = world.folder(&spec);
-    assert_eq!(settle(&folder).unwrap(), Settled::NeverStarted);
-    launcher().start(&folder, &spec).unwrap().ended().await.unwrap();
-    assert_eq!(settle(&folder).unwrap(), Settled::NeverStarted);
-    folder.remove().unwrap();
-    launcher().start(&folder, &spec).unwrap().ended().await.unwrap();
-    assert_eq!(settle(&folder).unwrap(), Settled::Missing);
-    assert!(!folder.path().exists());
+    let run = world.file(&spec);
+    assert_eq!(settle(&run).unwrap(), Settled::NeverStarted);
+    launcher().start(&run, &spec).unwrap().ended().await.unwrap();
+    assert_eq!(settle(&run).unwrap(), Settled::NeverStarted);
+    run.remove().unwrap();
+    launcher().start(&run, &spec).unwrap().ended().await.unwrap();
+    assert_eq!(settle(&run).unwrap(), Settled::Missing);
+    assert!(!run.path().exists());
     assert_eq!(world.lines("ran"), 0);
 
-    // A folder that is left over from a run that ended is no reason to run again.
-    let (folder, started) = world.start(&spec);
+    // A file that is left over from a run that ended is no reason to run again.
+    let (run, started) = world.start(&spec);
     started.ended().await.unwrap();
-    assert_eq!(shim_again(&folder), Some(1));
-    assert_eq!(ended(&folder).end, End::Exited { code: 0 });
+    assert_eq!(shim_again(&run), Some(1));
+    assert_eq!(ended(&run).end, End::Exited { code: 0 });
     assert_eq!(world.lines("ran"), 1);
 }
 
@@ -346,9 +368,9 @@ async fn a_shim_that_comes_late_finds_the_mark_or_nothing() {
 async fn a_shim_that_cannot_be_started_is_proven_never_to_have_been() {
     let world = World::new();
     let spec = world.script("true");
-    let folder = world.folder(&spec);
-    assert!(Launcher::new("/nowhere/lazarus-gate").start(&folder, &spec).is_err());
-    assert_eq!(settle(&folder).unwrap(), Settled::NeverStarted);
+    let run = world.file(&spec);
+    assert!(Launcher::new("/nowhere/lazarus-gate").start(&run, &spec).is_err());
+    assert_eq!(settle(&run).unwrap(), Settled::NeverStarted);
     for arguments in [vec!["shim"], vec!["shim", "a", "b"]] {
         assert_eq!(Command::new(SHIM).args(arguments).stderr(Stdio::null()).status().unwrap().code(), Some(2));
     }
@@ -360,31 +382,31 @@ async fn a_settling_and_several_shims_at_once_agree() {
     for round in 0..60 {
         let world = World::new();
         let spec = world.script("echo ran >> $W/ran");
-        let folder = world.folder(&spec);
+        let run = world.file(&spec);
         let from = Instant::now();
         let settling = tokio::task::spawn_blocking({
-            let folder = folder.clone();
+            let run = run.clone();
             move || {
                 while from.elapsed() < Duration::from_micros(50 * round) {
                     std::hint::spin_loop();
                 }
-                settle(&folder).unwrap()
+                settle(&run).unwrap()
             }
         });
-        let shims: Vec<_> = (0..2).map(|_| launcher().start(&folder, &spec).unwrap()).collect();
+        let shims: Vec<_> = (0..2).map(|_| launcher().start(&run, &spec).unwrap()).collect();
         let early = settling.await.unwrap();
         for shim in shims {
             shim.ended().await.unwrap();
         }
-        let last = settle(&folder).unwrap();
-        let runs = match &last {
+        let last = settle(&run).unwrap();
+        let times = match &last {
             Settled::NeverStarted => 0,
             Settled::Ended(_) => 1,
             other => panic!("{other:?}"),
         };
-        assert_eq!(world.lines("ran"), runs, "{early:?}, then {last:?}");
+        assert_eq!(world.lines("ran"), times, "{early:?}, then {last:?}");
         assert!(early == last || early == Settled::StillRunning, "{early:?}, then {last:?}");
-        if runs == 0 { never += 1 } else { once += 1 }
+        if times == 0 { never += 1 } else { once += 1 }
     }
     println!("never started: {never}, ran once: {once}");
 }
@@ -399,17 +421,19 @@ async fn killed_anywhere_the_shim_leaves_the_truth() {
     let done: Check = |settled| matches!(settled, Settled::Ended(Outcome { end: End::Exited { code: 0 }, .. }));
     for (point, runs, check) in [
         ("shim.before_mark", 0, never),
+        ("shim.in_mark", 0, vanished),
         ("shim.after_mark", 0, vanished),
         ("shim.before_exec", 0, vanished),
         ("shim.after_exec", 1, vanished),
         ("shim.before_outcome", 1, vanished),
+        ("outcome.written", 1, done),
         ("shim.after_outcome", 1, done),
     ] {
         let world = World::new();
-        let folder = world.folder(&world.script("echo ran >> $W/ran"));
+        let run = world.file(&world.script("echo ran >> $W/ran"));
         let status = Command::new(SHIM)
             .arg("shim")
-            .arg(folder.path())
+            .arg(run.path())
             .env("LAZARUS_FAIL_POINT", point)
             .env("W", world.home.path())
             .status()
@@ -417,9 +441,9 @@ async fn killed_anywhere_the_shim_leaves_the_truth() {
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{point}");
         until("the command", || world.lines("ran") >= runs).await;
         for _ in 0..2 {
-            let settled = settle(&folder).unwrap();
+            let settled = settle(&run).unwrap();
             assert!(check(&settled), "{point}: {settled:?}");
-            assert_eq!(shim_again(&folder), Some(1), "{point}");
+            assert_eq!(shim_again(&run), Some(1), "{point}");
         }
         assert_eq!(world.lines("ran"), runs, "{point}");
     }
@@ -430,9 +454,9 @@ async fn killed_anywhere_the_shim_leaves_the_truth() {
 #[test]
 fn a_point_counts_its_hits() {
     let world = World::new();
-    let folder = world.folder(&world.script("true"));
+    let run = world.file(&world.script("true"));
     let mut shim = Command::new(SHIM);
-    shim.arg("shim").arg(folder.path()).env("LAZARUS_FAIL_POINT", "shim.before_mark:2");
+    shim.arg("shim").arg(run.path()).env("LAZARUS_FAIL_POINT", "shim.before_mark:2");
     assert!(shim.status().unwrap().success());
-    assert_eq!(ended(&folder).end, End::Exited { code: 0 });
+    assert_eq!(ended(&run).end, End::Exited { code: 0 });
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use lazarus_gate::revival::{CommandSpec, End, Launcher, RunFolder, RunName, Settled, settle};
+use lazarus_gate::revival::{CommandSpec, End, Launcher, RunFile, RunName, Settled, settle};
 
 const WHOLE: &str = env!("CARGO_BIN_EXE_lazarus-gate");
 const SMALL: &str = env!("CARGO_BIN_EXE_lazarus-gate-shim");
@@ -20,9 +20,9 @@ async fn a_command_runs_through_the_small_program() {
     let launcher = Launcher::new("/nowhere/lazarus-gate").or_by(Path::new(SMALL)).await;
     let argv = ["sh", "-c", "exit 7"].map(str::to_owned).to_vec();
     let spec = CommandSpec::new(argv, vec![("PATH".into(), "/usr/bin:/bin".into())]);
-    let folder = RunFolder::create(home.path(), &RunName::new("execution", 1).unwrap(), &spec).unwrap();
-    launcher.start(&folder, &spec).unwrap().ended().await.unwrap();
-    match settle(&folder).unwrap() {
+    let run = RunFile::create(home.path(), &RunName::new("execution", 1).unwrap(), &spec).unwrap();
+    launcher.start(&run, &spec).unwrap().ended().await.unwrap();
+    match settle(&run).unwrap() {
         Settled::Ended(outcome) => assert_eq!(outcome.end, End::Exited { code: 7 }),
         other => panic!("{other:?}"),
     }

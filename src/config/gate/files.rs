@@ -29,7 +29,7 @@ impl Files {
 /// Where the truth is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
-    /// The SQLite file; run folders, the lock and the generation file lie beside it.
+    /// The SQLite file; run files, the lock and the generation file lie beside it.
     pub path: PathBuf,
     /// State of the script this gateway replaces, imported once at the first start.
     pub import_state: Option<PathBuf>,

@@ -95,7 +95,7 @@ impl Timing {
 pub struct Retention {
     /// Raw inputs that were handled; the evidence of decisions stays.
     pub inputs: Duration,
-    /// Run folders, after the final state of their execution was committed.
+    /// Run files, after the final state of their execution was committed.
     pub runs: Duration,
     /// For how long a code is not given a second time, and late taps are told what was decided.
     pub codes: Duration,

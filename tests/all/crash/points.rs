@@ -39,12 +39,12 @@ const AFTER_ANOTHER: [(Flow, &[&str]); 10] = [
     (Flow::Approve, &["revive.after_running", "settle.in_mark"]),
     (Flow::Approve, &["start.before_spawn", "settle.after_mark"]),
     (Flow::Approve, &["start.after_spawn", "revive.before_returned"]),
-    (Flow::Approve, &["run_folder.created", "run_folder.empty"]),
+    (Flow::Approve, &["run_file.created", "run_file.empty"]),
     (Flow::Approve, &["inbox.after_append", "inbox.in_handling"]),
     (Flow::Approve, &["inbox.after_append", "inbox.after_handled"]),
     (Flow::PolicyYes, &["revive.after_running", "settle.after_mark"]),
     (Flow::Substitute, &["inbox.after_handled", "revive.before_running"]),
-    (Flow::ComesBack, &["inbox.after_handled", "run_folder.half_removed"]),
+    (Flow::ComesBack, &["inbox.after_handled", "run_file.half_removed"]),
 ];
 
 /// A play with its deaths.

@@ -55,9 +55,8 @@ fn a_command_prints_a_gigabyte_and_little_of_it_is_kept() {
     world.says(&["approve", &code]).taken();
     world.until_journal("ada", "recovered");
     let started = world.until_journal("ada", "started");
-    let run = world.path("store/runs").join(started.body["run"].as_str().expect("its run folder"));
-    let kept: u64 =
-        std::fs::read_dir(run).expect("it is there").flatten().map(|file| file.metadata().unwrap().len()).sum();
+    let run = world.path("store/runs").join(started.body["run"].as_str().expect("its run file"));
+    let kept = fs::metadata(run).expect("it is there").len();
     assert!(kept < 1 << 20, "{kept} bytes are kept");
 }
 
@@ -148,7 +147,7 @@ fn a_command_has_the_descriptors_that_the_gate_was_started_with() {
 }
 
 #[test]
-fn run_folders_go_with_their_executions_and_strays_by_their_age() {
+fn run_files_go_with_their_executions_and_strays_by_their_age() {
     let mut world = World::with_agents(&["ada", "bob"]).start();
     world.silence("ada");
     let code = world.asked_about("ada");
@@ -163,22 +162,21 @@ fn run_folders_go_with_their_executions_and_strays_by_their_age() {
 
     let runs = world.runs();
     let all = world.path("store/runs");
-    let folder = |name: &str| all.join(name);
+    let path = |name: &str| all.join(name);
     let attempt = |run: &str, number: u32| format!("{}-{number}", run.rsplit_once('-').expect("a run's name").0);
     let (ada, bob) = (&runs[0].1, &runs[1].1);
     let (never_started, coming) = (attempt(ada, 7), attempt(bob, 7));
-    let left = [never_started.as_str(), coming.as_str(), "nobody-1", "lately-1", "notes"];
+    let left = [never_started.as_str(), coming.as_str(), "nobody-1", "nobody-1.packet", "lately-1", "notes"];
     for name in left {
-        fs::create_dir(folder(name)).expect("a folder");
-        fs::write(folder(name).join("spec.json"), "").expect("and something in it");
+        fs::write(path(name), "").expect("a file");
     }
-    let lately = fs::File::open(folder("lately-1")).expect("the folder");
+    let lately = fs::File::open(path("lately-1")).expect("the file");
     let far_ahead = UNIX_EPOCH + Duration::from_secs(10_000_000_000);
     lately.set_modified(far_ahead).expect("its time can be set");
     world.gate["retention"] = json!({"runs": "1ms"});
     world.save();
     world.start_daemon();
-    world.until("the strays are gone", |_| (!folder("nobody-1").exists()).then_some(()));
+    world.until("the strays are gone", |_| (!path("nobody-1").exists()).then_some(()));
     world.until("retention has looked at all", |world| {
         let tasks = world.says(&["status", "--json"]).out;
         tasks.contains("3 deleted").then_some(())
@@ -187,12 +185,13 @@ fn run_folders_go_with_their_executions_and_strays_by_their_age() {
         (ada.as_str(), false),
         (never_started.as_str(), false),
         ("nobody-1", false),
+        ("nobody-1.packet", false),
         (bob.as_str(), true),
         (coming.as_str(), true),
         ("lately-1", true),
         ("notes", true),
     ] {
-        assert_eq!(folder(name).exists(), stays, "{name}");
+        assert_eq!(path(name).exists(), stays, "{name}");
     }
     world.let_commands_go_on();
     world.until_journal("bob", "recovered");

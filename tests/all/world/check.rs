@@ -65,13 +65,13 @@ impl World {
             }
         }
 
-        // What ran was started, and once: per run folder, per execution, per decision (invariant 2).
-        // What goes by HTTP has no folder.
-        let in_folders = || of_kind("started").filter(|entry| !text(&entry.body["run"]).is_empty());
+        // What ran was started, and once: per run file, per execution, per decision (invariant 2).
+        // What goes by HTTP has no file.
+        let with_files = || of_kind("started").filter(|entry| !text(&entry.body["run"]).is_empty());
         let started: BTreeMap<String, String> =
-            in_folders().map(|entry| (text(&entry.body["run"]), text(&entry.body["execution"]))).collect();
-        if started.len() != in_folders().count() {
-            broken.push("a run folder was used twice".into());
+            with_files().map(|entry| (text(&entry.body["run"]), text(&entry.body["execution"]))).collect();
+        if started.len() != with_files().count() {
+            broken.push("a run file was used twice".into());
         }
         let runs = self.runs();
         let mut effects: BTreeMap<&str, u32> = BTreeMap::new();

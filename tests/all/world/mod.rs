@@ -195,7 +195,7 @@ impl World {
     }
 
     /// What the restart command does from now on. Each run adds a line to `runs.log`: the agent and
-    /// the run folder, which it sees from its shim's arguments.
+    /// the run file's name, which it sees from its shim's arguments.
     pub fn restart_command(&self, does: Restart) {
         let home = self.home.path().display();
         let revive = format!(": > '{home}/revived/'\"$1\"");
@@ -219,7 +219,7 @@ impl World {
         }
     }
 
-    /// The runs of the restart command: agent and run folder's name, in order.
+    /// The runs of the restart command: agent and run file's name, in order.
     pub fn runs(&self) -> Vec<(String, String)> {
         let text = fs::read_to_string(self.path("runs.log")).unwrap_or_default();
         let lines = text.lines().filter_map(|line| line.split_once(' '));
