@@ -140,8 +140,10 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel, rung: &Notify) 
         return Ok(sent);
     }
     let look = |not_now: BTreeSet<String>| waiting(gateway, channel.name(), not_now).boxed();
-    let mut looking = Some(look(BTreeSet::new()));
-    let mut look_again = false;
+    // Somebody looks at a spinner: nothing is looked for and drawn before their answer is out.
+    let answers = gateway.owed.is_ready_on(channel.name());
+    let mut looking = (!answers).then(|| look(BTreeSet::new()));
+    let mut look_again = answers;
     let mut looked = Instant::now();
     let mut rested = looked + BREATH;
     let mut backlog: VecDeque<Group> = VecDeque::new();
