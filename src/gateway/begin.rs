@@ -130,7 +130,7 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
     match (began, run, spec) {
         (Ok(Some(began)), Some(run), Some(spec)) => {
             mission::committed(gateway);
-            match gateway.launcher.start(&run, &spec) {
+            match gateway.launcher.start(&run, &spec).await {
                 Ok(started) => await_shim(gateway, &began, Some((run, started))).await,
                 Err(error) => {
                     // Nothing was started; settling proves it, and it is tried again.

@@ -1,24 +1,28 @@
-//! Ending a run before its time: for whoever must leave nothing running, and nobody else.
+//! Ending runs before their time: for whoever must leave nothing running, and nobody else.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::run_file::RunFile;
 
-/// Sends `signal` to the groups of whatever `run` has started; the shim sees its command end, adds
-/// the outcome and leaves by itself. With `shim_too` its own group gets the signal as well: then the outcome stays
-/// unwritten. Does nothing where nothing of it runs, or where there is no `/proc`.
-pub fn end(run: &RunFile, signal: Signal, shim_too: bool) {
+/// Sends `signal` to the groups of whatever `runs` have started; their shims see the commands end, add the outcomes and
+/// leave by themselves. With `shims_too` their own groups get the signal as well: then the outcomes stay unwritten. Does
+/// nothing where nothing of them runs, or where there is no `/proc`.
+///
+/// Nobody can tell from outside which of a shim's commands belongs to which of its runs: a run that shares its shim with
+/// one of `runs` is ended with it, whether it is among them or not.
+pub fn end(runs: &[RunFile], signal: Signal, shims_too: bool) {
+    let paths: Vec<PathBuf> = runs.iter().filter_map(|run| run.path().canonicalize().ok()).collect();
     let all = processes();
-    for shim in all.iter().filter(|one| is_shim_of(one.id, run.path())) {
+    for shim in all.iter().filter(|one| is_shim_of(one.id, &paths)) {
         for command in all.iter().filter(|one| one.parent == shim.id) {
             // Whose process has ended meanwhile needs no signal.
             let _ = kill_process_group(command.group, signal);
         }
-        if shim_too {
+        if shims_too {
             let _ = kill_process_group(shim.group, signal);
         }
     }
@@ -49,18 +53,18 @@ fn parent_and_group(stat: &str) -> Option<(Pid, Pid)> {
     Some((words.next()??, words.next()??))
 }
 
-/// Whether the arguments of that process are those that the launcher gives to the shim of the run at `path`.
-fn is_shim_of(id: Pid, path: &Path) -> bool {
+/// Whether the arguments of that process are those that the launcher gives to the shim of one of the runs at `paths`,
+/// which are canonical.
+fn is_shim_of(id: Pid, paths: &[PathBuf]) -> bool {
     let process = Path::new("/proc").join(id.as_raw_nonzero().to_string());
     let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
-    let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-    let [_, b"shim", of, ..] = words.as_slice() else { return false };
-    // As that process sees it: a relative name begins at its own working directory.
-    let of = process.join("cwd").join(OsStr::from_bytes(of));
-    match (of.canonicalize(), path.canonicalize()) {
-        (Ok(of), Ok(path)) => of == path,
-        _ => false,
-    }
+    let words: Vec<&[u8]> = line.split(|byte| *byte == 0).filter(|word| !word.is_empty()).collect();
+    let [_, b"shim", its_runs @ ..] = words.as_slice() else { return false };
+    its_runs.iter().any(|of| {
+        // As that process sees it: a relative name begins at its own working directory.
+        let of = process.join("cwd").join(OsStr::from_bytes(of));
+        of.canonicalize().is_ok_and(|of| paths.contains(&of))
+    })
 }
 
 #[cfg(test)]

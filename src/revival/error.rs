@@ -1,5 +1,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What can go wrong around a run file or a shim; fits after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +40,12 @@ pub enum RevivalError {
     Start {
         /// The shim's program.
         program: PathBuf,
-        /// Why not.
-        source: io::Error,
+        /// Why not; the same for all runs that were to share it.
+        source: Arc<io::Error>,
     },
+    /// Nobody starts shims any more.
+    #[error("start the run {}: the daemon is stopping; the next start of the daemon settles it", .0.display())]
+    Stopping(PathBuf),
     /// The shim could not set itself up; nothing ran.
     #[error("{doing}")]
     Setup {

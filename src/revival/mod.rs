@@ -2,7 +2,8 @@
 //!
 //! A command never starts from the daemon itself but through a **shim**, this same binary (or the small one
 //! that is nothing but the shim) in a process group of its own, so that a kill -9 of the daemon loses neither the command nor its
-//! outcome. What happened is told by a file that no two attempts share and that is only ever added to:
+//! outcome. Runs that are begun together, and would get the same from it, share one ([`Launcher::start`]); for each of
+//! them all is as if it were alone. What happened is told by a file that no two attempts share and that is only ever added to:
 //!
 //! ```text
 //! runs/EXECUTION-ATTEMPT          0600, made and made durable before *running* is committed
@@ -32,13 +33,16 @@ mod held;
 mod outcome;
 mod output;
 mod post;
+mod queue;
 mod run_file;
 mod run_name;
 mod settle;
+mod share;
 pub mod shim;
 mod small;
 mod spec;
 mod start;
+mod telling;
 mod template;
 mod text;
 

@@ -5,11 +5,14 @@
 //! nothing before the command's start that it need not do: each millisecond here is one between a person's tap and
 //! the command. For the same reason it is also a program of its own, `lazarus-gate-shim`: the system needs a
 //! millisecond more to start the whole of `lazarus-gate`.
+//!
+//! With several run files it does the same for each, in a thread of its own: to start a process costs more than all
+//! that a shim does. No run has to do with another, whatever becomes of it; only the death of the process is that
+//! of all of them.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,31 +20,31 @@ use std::sync::atomic::AtomicBool;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
-use super::command::{self, Command};
+use super::command::{self, Command, Leftover};
 use super::error::RevivalError;
 use super::held::{Held, Opened};
 use super::outcome::{End, Outcome};
 use super::output::CapturedOutput;
 use super::run_file::open_packet;
 use super::spec::Spec;
+use super::telling::{OfRun, Telling};
 use super::text::{STARTED, Text, Told};
 use crate::pool::Timestamp;
 
-/// Runs the shim; `args` are those after `shim`. Leaves with 0 when the outcome was written, 1 when not, 2 when called
-/// wrongly; the daemon goes by the run file and not by this.
-pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
-    let (Some(path), None) = (args.next(), args.next()) else {
-        let _ = writeln!(io::stderr(), "usage: lazarus-gate shim RUN_FILE (the daemon calls it; people need not)");
+/// Runs the shim; `args` are those after `shim`. Leaves with 0 when all outcomes were written, 1 when not, 2 when
+/// called wrongly; the daemon goes by the run files and not by this.
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let paths: Vec<PathBuf> = args.map(PathBuf::from).collect();
+    let Some((first, others)) = paths.split_first() else {
+        let usage = "usage: lazarus-gate shim RUN_FILE... (the daemon calls it; people need not)";
+        let _ = writeln!(io::stderr(), "{usage}");
         return ExitCode::from(2);
     };
-    match run(Path::new(&path)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            // For a person who calls this by hand. Under the daemon it goes nowhere: the file tells how far this came.
-            let _ = writeln!(io::stderr(), "lazarus-gate shim: failed to {}", told(&e));
-            ExitCode::FAILURE
-        }
-    }
+    let all_written = match outlive_the_daemon() {
+        Ok(()) => carry_all(first, others),
+        Err(e) => complain(&e),
+    };
+    if all_written { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Asks the shim's own program for [`CONTRACT`].
@@ -52,9 +55,11 @@ pub(super) const CONTRACT_FLAG: &str = "--contract";
 pub(super) const CONTRACT: u64 = contract();
 
 const fn contract() -> u64 {
-    let sources: [&[u8]; 10] = [
+    let sources: [&[u8]; 12] = [
         env!("CARGO_PKG_VERSION").as_bytes(),
         include_bytes!("shim.rs"),
+        include_bytes!("telling.rs"),
+        include_bytes!("queue.rs"),
         include_bytes!("run_file.rs"),
         include_bytes!("spec.rs"),
         include_bytes!("text.rs"),
@@ -90,8 +95,61 @@ pub fn main_alone(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(path: &Path) -> Result<(), RevivalError> {
-    outlive_the_daemon()?;
+/// Carries out the run at `first` in this thread, and each of the others in one of its own; whether all outcomes were
+/// written.
+fn carry_all(first: &Path, others: &[PathBuf]) -> bool {
+    let telling = Telling::of(1 + others.len());
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..)
+            .zip(others)
+            .map(|(place, path)| {
+                let of_run = telling.of_run(place);
+                // Without a thread the run is told of all the same, by the drop of what it would have been told by.
+                std::thread::Builder::new().spawn_scoped(scope, || carry(path, of_run))
+            })
+            .collect();
+        let mut all_written = carry(first, telling.of_run(0));
+        for other in others {
+            all_written &= match other {
+                // A panic is a death of this one run: without an outcome, and the lock is free.
+                Ok(thread) => thread.join().unwrap_or(false),
+                Err(e) => complain(&RevivalError::setup("start a thread for a run")(e)),
+            };
+        }
+        all_written
+    })
+}
+
+/// Carries out one run, tells of its end, and stays while its command's descendants hold its output; whether the
+/// outcome was written.
+fn carry(path: &Path, of_run: OfRun<'_>) -> bool {
+    let (written, leftover) = match run(path) {
+        Ok(Carried { written, leftover }) => (written, leftover),
+        Err(e) => (Err(e), None),
+    };
+    // The lock is free by now.
+    drop(of_run);
+    if let Some(leftover) = leftover {
+        leftover.drain();
+    }
+    written.map_or_else(|e| complain(&e), |()| true)
+}
+
+/// Says what went wrong to a person who calls this by hand. Under the daemon it goes nowhere: the file tells how far
+/// the run came.
+fn complain(error: &RevivalError) -> bool {
+    let _ = writeln!(io::stderr(), "lazarus-gate shim: failed to {}", told(error));
+    false
+}
+
+/// A run whose command was started, or could not be.
+struct Carried {
+    /// Whether there is an outcome.
+    written: Result<(), RevivalError>,
+    leftover: Option<Leftover>,
+}
+
+fn run(path: &Path) -> Result<Carried, RevivalError> {
     let bell = command::ChildBell::hang()?;
     let held = match Held::open(path)? {
         Opened::Held(held) => held,
@@ -124,11 +182,7 @@ fn run(path: &Path) -> Result<(), RevivalError> {
     let written = add(&Outcome { end, stdout, stderr, started, ended: now() }, &held, path);
     fail_point!("shim.after_outcome");
     held.unlock()?;
-    if let Some(leftover) = leftover {
-        tell_the_daemon()?;
-        leftover.drain();
-    }
-    written
+    Ok(Carried { written, leftover })
 }
 
 /// Adds the outcome, durably. Should only a part of it get there, that has no end, and counts for nothing.
@@ -164,7 +218,8 @@ fn start(path: &Path, text: &Text) -> Result<Command, String> {
 }
 
 /// The command inherits the shim's limits, and the shim the daemon's, which raised its own to probe a large fleet.
-/// Programs that close every possible descriptor, or use `select`, do badly with such a limit.
+/// Programs that close every possible descriptor, or use `select`, do badly with such a limit. It is one for the whole
+/// process: runs that share it have the same in their specs.
 fn limit_descriptors(soft: u64) {
     let hard = getrlimit(Resource::Nofile).maximum;
     let soft = hard.map_or(soft, |hard| soft.min(hard));
@@ -181,13 +236,6 @@ fn told(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     line
-}
-
-/// Lets go of standard output, at whose other end the daemon waits for the end of the run.
-fn tell_the_daemon() -> Result<(), RevivalError> {
-    let doing = "tell the daemon that the run has ended";
-    let nowhere = File::options().write(true).open("/dev/null").map_err(RevivalError::setup(doing))?;
-    rustix::stdio::dup2_stdout(&nowhere).map_err(RevivalError::setup(doing))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shim is a process of its own; nobody could hand it the time")]

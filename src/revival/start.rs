@@ -1,39 +1,44 @@
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::{mpsc, oneshot};
 
 use super::error::RevivalError;
+use super::queue::{Programs, WAITING_MAX, Waiting, work_off};
 use super::run_file::RunFile;
 use super::settle::wait_unlocked;
+use super::share::Common;
 use super::small::SmallShim;
 use super::spec::CommandSpec;
 
-/// Starts shims.
+/// Starts shims. Its copies are one and the same.
 #[derive(Clone, Debug)]
 pub struct Launcher {
-    program: PathBuf,
-    small: Option<Arc<SmallShim>>,
+    programs: Programs,
+    /// To the task that starts them, which the first run makes.
+    queue: Arc<OnceLock<mpsc::Sender<Waiting>>>,
 }
 
-/// A shim that was started and has not been waited for. Dropping it ends nothing: the shim goes on, and the runtime
-/// reaps it when it has ended.
+/// A run whose shim was started and that has not been waited for. Dropping it ends nothing: the shim goes on, and the
+/// runtime reaps it when it has ended.
 #[derive(Debug)]
 pub struct Started {
-    child: Child,
-    /// Nothing is ever written here; the shim lets go of it when the run is settled, or by dying.
-    done: Option<ChildStdout>,
-    run: RunFile,
+    pub(super) shim_pid: Option<u32>,
+    /// Comes when the shim tells of this run, or ends with the shim.
+    pub(super) told: oneshot::Receiver<()>,
+    pub(super) run: RunFile,
 }
 
 impl Launcher {
     /// Starts `program shim …`: literally `/proc/self/exe` in the daemon, which goes on naming the running binary when
     /// the file was replaced; the built binary in tests.
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), small: None }
+        Self::of(Programs { whole: program.into(), small: None })
+    }
+
+    fn of(programs: Programs) -> Self {
+        Self { programs, queue: Arc::default() }
     }
 
     /// The same, by the shim's own program at `path` as long as that is of this very build.
@@ -45,61 +50,56 @@ impl Launcher {
                 None
             }
         };
-        Self { small, ..self }
+        Self::of(Programs { small, ..self.programs })
     }
 
     /// What the next shim is started from.
     pub fn program(&self) -> PathBuf {
-        let small = self.small.as_ref().filter(|small| small.is_unchanged());
-        small.map_or_else(|| self.program.clone(), |small| small.path())
+        self.programs.next()
     }
 
-    /// Starts the shim of `run`, which [`RunFile::create`] made from the same `spec`, and returns at once. Must be
-    /// called within a tokio runtime. An error means that nothing was started; [`settle`](super::settle()) proves it.
+    /// Starts the shim of `run`, which [`RunFile::create`] made from the same `spec`, and returns once it is started.
+    /// Must be called within a tokio runtime, of which the first call makes a task that starts this one and all later
+    /// ones. An error means that nothing was started; [`settle`](super::settle()) proves it. Dropped before it returns,
+    /// it says nothing: the shim may be started, now or a little later.
+    ///
+    /// Runs that come while another is being started share one shim, if their environment and their limit of
+    /// descriptors are the same: only those does a command have of its shim. A lone one waits for nobody.
     ///
     /// The shim gets a process group of its own, so no signal to the daemon's group reaches it, and the command's
     /// environment as its own. No `pre_exec`: it would make the daemon fork instead of spawn.
-    pub fn start(&self, run: &RunFile, spec: &CommandSpec) -> Result<Started, RevivalError> {
-        let program = self.program();
-        let mut command = Command::new(&program);
-        command
-            .arg0("lazarus-gate")
-            .arg("shim")
-            .arg(run.path())
-            .env_clear()
-            .envs(spec.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .kill_on_drop(false);
-        #[cfg(feature = "failpoints")]
-        command.envs(crate::fail_point::settings().iter().map(|(name, value)| (name, value)));
-        fail_point!("start.before_spawn");
-        let failed = |source| RevivalError::Start { program: program.clone(), source };
-        let mut child = command.spawn().map_err(failed)?;
-        fail_point!("start.after_spawn");
-        Ok(Started { done: child.stdout.take(), child, run: run.clone() })
+    pub async fn start(&self, run: &RunFile, spec: &CommandSpec) -> Result<Started, RevivalError> {
+        let queue = self.queue.get_or_init(|| {
+            let (queue, arriving) = mpsc::channel(WAITING_MAX);
+            tokio::spawn(work_off(self.programs.clone(), arriving));
+            queue
+        });
+        let (reply, started) = oneshot::channel();
+        let common = Common { env: spec.env.clone(), descriptors: spec.descriptors };
+        let sent = queue.send(Waiting { run: run.clone(), common, reply }).await;
+        let stopping = || RevivalError::Stopping(run.path().to_owned());
+        sent.map_err(|_| stopping())?;
+        started.await.unwrap_or_else(|_| Err(stopping()))
     }
 }
 
 impl Started {
-    /// The shim's process id, which is its group's as well; `None` when it has been reaped.
+    /// The shim's process id, which is its group's as well; other runs may share it. It is what it was at the start:
+    /// when the shim has ended, it can come to mean somebody else.
     pub fn shim_pid(&self) -> Option<u32> {
-        self.child.id()
+        self.shim_pid
     }
 
     /// Waits until the run can be settled: the outcome is durable, or the shim is dead; the lock is free. An error
     /// (no descriptors) says nothing of the run: go on with [`wait_unlocked`].
     ///
-    /// The shim's process may live on, as long as something that the command left behind (an agent it started) holds
-    /// its output: somebody has to read that, or the agent would die of writing to a closed pipe.
-    pub async fn ended(mut self) -> Result<(), RevivalError> {
-        if let Some(mut done) = self.done.take() {
-            // The end or an error: both say that there is nobody at the other side any more.
-            while matches!(done.read(&mut [0; 64]).await, Ok(1..)) {}
-        }
-        // A killed shim's descriptors close one by one, this pipe before the lock.
+    /// The shim's process may live on, for other runs that share it, or as long as something that the command left
+    /// behind (an agent it started) holds its output: somebody has to read that, or the agent would die of writing to
+    /// a closed pipe.
+    pub async fn ended(self) -> Result<(), RevivalError> {
+        // It comes, or nobody is there any more who could send it.
+        let _ = self.told.await;
+        // A killed shim's descriptors close one by one, its standard output before the lock.
         wait_unlocked(&self.run, Duration::from_millis(5)).await
     }
 }

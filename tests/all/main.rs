@@ -11,6 +11,7 @@ mod documents;
 mod door;
 mod nostr;
 mod plan;
+mod shared_shim;
 mod shim;
 mod small_shim;
 mod stories;

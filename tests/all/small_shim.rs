@@ -21,7 +21,7 @@ async fn a_command_runs_through_the_small_program() {
     let argv = ["sh", "-c", "exit 7"].map(str::to_owned).to_vec();
     let spec = CommandSpec::new(argv, vec![("PATH".into(), "/usr/bin:/bin".into())]);
     let run = RunFile::create(home.path(), &RunName::new("execution", 1).unwrap(), &spec).unwrap();
-    launcher.start(&run, &spec).unwrap().ended().await.unwrap();
+    launcher.start(&run, &spec).await.unwrap().ended().await.unwrap();
     match settle(&run).unwrap() {
         Settled::Ended(outcome) => assert_eq!(outcome.end, End::Exited { code: 7 }),
         other => panic!("{other:?}"),

@@ -101,10 +101,8 @@ async fn end_shims(dir: &Path) -> anyhow::Result<()> {
     if !dir.join("runs").exists() || all_ended(dir, END_BY_THEMSELVES_WITHIN).await? {
         return Ok(());
     }
-    for (signal, shim_too) in [(Signal::TERM, false), (Signal::KILL, false), (Signal::KILL, true)] {
-        for run in revival::list(&dir.join("runs"))? {
-            revival::end(&run, signal, shim_too);
-        }
+    for (signal, shims_too) in [(Signal::TERM, false), (Signal::KILL, false), (Signal::KILL, true)] {
+        revival::end(&revival::list(&dir.join("runs"))?, signal, shims_too);
         if all_ended(dir, END_WITHIN).await? {
             return Ok(());
         }
