@@ -64,13 +64,18 @@ fn now() -> u128 {
 }
 
 /// Looks again and again until `look` finds something; how long that took.
-async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> (T, Duration) {
+async fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> (T, Duration) {
+    until_every(Duration::from_millis(5), what, look).await
+}
+
+/// The same, looking so often: to look at thousands of things takes its time, and it is the measured programs' time.
+async fn until_every<T>(every: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> (T, Duration) {
     let start = std::time::Instant::now();
     loop {
         if let Some(found) = look() {
             return (found, start.elapsed());
         }
         assert!(start.elapsed() < Duration::from_secs(120), "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(every).await;
     }
 }

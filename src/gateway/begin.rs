@@ -131,7 +131,7 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
         (Ok(Some(began)), Some(run), Some(spec)) => {
             mission::committed(gateway);
             match gateway.launcher.start(&run, &spec).await {
-                Ok(started) => await_shim(gateway, &began, Some((run, started))).await,
+                Ok(started) => await_shim(gateway, &began, Some((spec, started))).await,
                 Err(error) => {
                     // Nothing was started; settling proves it, and it is tried again.
                     tracing::error!(execution = execution.id.0, error = %error, "a shim could not be started");

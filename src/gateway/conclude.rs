@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::revive::{Further, load, move_case, said};
 use super::{Gateway, handover, speak};
 use crate::incident::{self, Conclusion, Execution};
-use crate::revival::{self, Reply, RunFile, RunName, Settled, Started};
+use crate::revival::{self, CommandSpec, Reply, RunFile, RunName, Settled, Started};
 use crate::wording::Alarm;
 
 /// How often a shim that is not this process's child is looked at.
@@ -19,10 +19,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 pub async fn await_shim(
     gateway: &Arc<Gateway>,
     execution: &Execution,
-    live: Option<(RunFile, Started)>,
+    live: Option<(CommandSpec, Started)>,
 ) -> Result<Further, String> {
-    let (run, started) = match live {
-        Some((run, started)) => (run, Some(started)),
+    let (run, started, command) = match live {
+        Some((spec, started)) => (started.run().clone(), Some(started), (spec.argv, spec.timeout)),
         None => {
             let Some(case) = load(gateway, &execution.incident).await.map_err(said)? else {
                 return Ok(Further::Ended);
@@ -31,11 +31,13 @@ pub async fn await_shim(
             let Some(name) = name.as_deref().and_then(|name| name.parse::<RunName>().ok()) else {
                 return conclude(gateway, execution, Settled::Missing, &[]).await;
             };
-            (RunFile::at(&gateway.runs, &name), None)
+            let run = RunFile::at(&gateway.runs, &name);
+            // A spec that cannot be read any more leaves a run file that says nothing: unknown, in the end.
+            let command = run.command().unwrap_or_else(|_| (Vec::new(), DEFAULT_TIMEOUT));
+            (run, None, command)
         }
     };
-    // A spec that cannot be read any more leaves a run file that says nothing: unknown, in the end.
-    let (argv, timeout) = run.command().unwrap_or_else(|_| (Vec::new(), DEFAULT_TIMEOUT));
+    let (argv, timeout) = command;
     let alarm = overdue(gateway, execution, timeout);
     let waiting = async {
         if let Some(started) = started

@@ -90,6 +90,11 @@ impl Started {
         self.shim_pid
     }
 
+    /// What was started.
+    pub fn run(&self) -> &RunFile {
+        &self.run
+    }
+
     /// Waits until the run can be settled: the outcome is durable, or the shim is dead; the lock is free. An error
     /// (no descriptors) says nothing of the run: go on with [`wait_unlocked`].
     ///
@@ -97,9 +102,11 @@ impl Started {
     /// behind (an agent it started) holds its output: somebody has to read that, or the agent would die of writing to
     /// a closed pipe.
     pub async fn ended(self) -> Result<(), RevivalError> {
-        // It comes, or nobody is there any more who could send it.
-        let _ = self.told.await;
-        // A killed shim's descriptors close one by one, its standard output before the lock.
-        wait_unlocked(&self.run, Duration::from_millis(5)).await
+        match self.told.await {
+            // The lock was let go of before.
+            Ok(()) => Ok(()),
+            // A killed shim's descriptors close one by one, its standard output before the lock.
+            Err(_) => wait_unlocked(&self.run, Duration::from_millis(5)).await,
+        }
     }
 }
