@@ -95,15 +95,16 @@ impl Started {
         &self.run
     }
 
-    /// Waits until the run can be settled: the outcome is durable, or the shim is dead; the lock is free. An error
-    /// (no descriptors) says nothing of the run: go on with [`wait_unlocked`].
+    /// Waits until the run can be settled: its outcome is durable, or its shim is dead or would not have it. Should its
+    /// lock be taken all the same (by another shim), [`settle`](super::settle()) says so. An error (no descriptors) says
+    /// nothing of the run: go on with [`wait_unlocked`].
     ///
     /// The shim's process may live on, for other runs that share it, or as long as something that the command left
     /// behind (an agent it started) holds its output: somebody has to read that, or the agent would die of writing to
     /// a closed pipe.
     pub async fn ended(self) -> Result<(), RevivalError> {
         match self.told.await {
-            // The lock was let go of before.
+            // The shim lets go of the lock before it tells.
             Ok(()) => Ok(()),
             // A killed shim's descriptors close one by one, its standard output before the lock.
             Err(_) => wait_unlocked(&self.run, Duration::from_millis(5)).await,

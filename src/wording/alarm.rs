@@ -240,7 +240,10 @@ impl Alarm {
             ),
             Self::UnsettledRun { agent, execution } => (
                 format!("the command for {agent} should have ended long ago (execution {})", short(&execution.0)),
-                format!("{agent} stays blocked until it ends. Look at the process of its `shim`, and end it."),
+                format!(
+                    "{agent} stays blocked until it ends. Find it with `ps -ef`, as the child of its `shim`, and end it, \
+                     not the shim: others may share it."
+                ),
             ),
             Self::ReloadFailed { problem, problems } => (
                 format!(

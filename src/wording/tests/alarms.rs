@@ -71,7 +71,7 @@ fn each_alarm_says_what_happened_and_what_to_do() {
     Nothing is done for an agent without an answer. Look at this machine and its network first.
     -- Alarm
     [unsettled_run] the command for ezra should have ended long ago (execution x1).
-    Ezra stays blocked until it ends. Look at the process of its `shim`, and end it.
+    Ezra stays blocked until it ends. Find it with `ps -ef`, as the child of its `shim`, and end it, not the shim: others may share it.
     -- Alarm
     [reload_failed] the new configuration is not taken (2 problems); the first: disk full.
     The old one stays in force, but for people who were taken out. `check` prints all problems.
