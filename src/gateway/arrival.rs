@@ -117,11 +117,9 @@ pub async fn take_in(
         tokio::task::yield_now().await;
         gateway.run_files.make_noted(gateway);
         gateway.bells.revive.notify_one();
-    }
-    if plan {
-        gateway.bells.plan.notify_one();
-    }
-    if done {
+        if plan {
+            gateway.bells.plan.notify_one();
+        }
         gateway.bells.deliver();
     }
     Ok(arrived)

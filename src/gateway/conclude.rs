@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::revive::{Further, load, move_case, said};
+use super::revive::{Further, move_case, said};
 use super::{Gateway, handover, speak};
 use crate::incident::{self, Conclusion, Execution};
 use crate::revival::{self, CommandSpec, Reply, RunFile, RunName, Settled, Started};
@@ -24,11 +24,7 @@ pub async fn await_shim(
     let (run, started, command) = match live {
         Some((spec, started)) => (started.run().clone(), Some(started), (spec.argv, spec.timeout)),
         None => {
-            let Some(case) = load(gateway, &execution.incident).await.map_err(said)? else {
-                return Ok(Further::Ended);
-            };
-            let name = case.execution.filter(|one| one.id == execution.id).and_then(|one| one.run);
-            let Some(name) = name.as_deref().and_then(|name| name.parse::<RunName>().ok()) else {
+            let Some(name) = execution.run.as_deref().and_then(|name| name.parse::<RunName>().ok()) else {
                 return conclude(gateway, execution, Settled::Missing, &[]).await;
             };
             let run = RunFile::at(&gateway.runs, &name);

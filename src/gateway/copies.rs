@@ -96,10 +96,12 @@ async fn draw_later(tx: &mut Tx, entry: &Entry, row: &MessageRow) -> Result<(), 
 
 /// What a message says: what is kept with it, or what it comes to now. None if that cannot be read.
 pub async fn content_of(gateway: &Gateway, row: &MessageRow) -> Result<Option<Content>, StoreError> {
-    if serde_json::from_str::<DrawnLater>(&row.body).is_err() {
-        return Ok(serde_json::from_str(&row.body).ok());
+    if let Ok(kept) = serde_json::from_str(&row.body) {
+        return Ok(Some(kept));
     }
-    let Some(about) = &row.about else { return Ok(None) };
+    let Some(about) = row.about.as_ref().filter(|_| serde_json::from_str::<DrawnLater>(&row.body).is_ok()) else {
+        return Ok(None);
+    };
     let mut read = gateway.store.read().await?;
     let Some((request, case)) = ledger::request_and_case(&mut read, about).await? else { return Ok(None) };
     let newest = case.execution.clone().filter(|execution| is_of(execution, &request));
@@ -115,15 +117,16 @@ pub async fn content_of(gateway: &Gateway, row: &MessageRow) -> Result<Option<Co
         CardFacts { execution: execution.as_ref(), approval_ttl: gateway.in_force().timing.approval_ttl, recent: &[] };
     let setting = gateway.setting(gateway.hold_seen().as_ref());
     let card = wording::card(&case.incident, &request, &known, &setting, gateway.clock.now());
-    Ok(Some(Content { html: Some(card.to_html()), ..Content::plain(one_page(&card)) }))
+    Ok(Some(without_buttons(&card)))
 }
 
 fn is_of(execution: &Execution, request: &Request) -> bool {
     matches!(&execution.basis, Basis::Request { request: id, .. } if *id == request.id)
 }
 
-fn one_page(card: &Card) -> String {
-    wording::pages(&card.to_text()).into_iter().next().unwrap_or_default()
+fn without_buttons(card: &Card) -> Content {
+    let text = wording::pages(&card.to_text()).into_iter().next().unwrap_or_default();
+    Content { html: Some(card.to_html()), ..Content::plain(text) }
 }
 
 /// The card of `request`, one of `case`, with what happened to its agent lately.
@@ -235,7 +238,7 @@ fn content(entry: &Entry, request: &Request, card: &Card, known: &[TokenRow]) ->
     let mut button = |label, answer| buttons.button(label, &Press::Say { command: command(request, &answer) });
     let rows = card.button_rows().into_iter();
     let rows = rows.map(|row| row.into_iter().map(|(label, answer)| button(label, answer)).collect()).collect();
-    (Content { html: Some(card.to_html()), buttons: rows, ..Content::plain(one_page(card)) }, buttons.new)
+    (Content { buttons: rows, ..without_buttons(card) }, buttons.new)
 }
 
 /// Makes the buttons of one message. A button that it has had keeps its token, so that a press that is on

@@ -298,7 +298,7 @@ pub(super) fn said(error: impl std::error::Error) -> String {
     super::inbox::chain(&error)
 }
 
-pub(super) async fn load(gateway: &Arc<Gateway>, incident: &IncidentId) -> Result<Option<Case>, StoreError> {
+async fn load(gateway: &Arc<Gateway>, incident: &IncidentId) -> Result<Option<Case>, StoreError> {
     let mut read = gateway.store.read().await?;
     ledger::case_of(&mut read, incident).await
 }
