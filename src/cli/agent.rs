@@ -84,7 +84,7 @@ pub fn run(world: &World, args: &AgentArgs) -> anyhow::Result<Exit> {
 fn token(world: &World, name: &AgentName, json: bool, place: &Place) -> anyhow::Result<Exit> {
     let random = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(world.ambient.secret());
     let token = format!("{PREFIX}{random}");
-    let hash: String = Sha256::digest(&token).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex::encode(Sha256::digest(&token));
     let reach = place.reach(&world.ambient)?;
     let id = world.ambient.command_id();
     let command = NewCommand { id, line: format!("agent token {name} {hash}"), context: None, document: None };

@@ -139,5 +139,5 @@ fn compare(applied: &[(i64, String)], path: &Path) -> Result<(), StoreError> {
 
 /// The SHA-384 of a migration's text, in hex.
 fn checksum(text: &str) -> String {
-    Sha384::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha384::digest(text.as_bytes()))
 }

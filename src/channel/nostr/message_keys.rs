@@ -62,16 +62,11 @@ impl MessageKeys {
     }
 
     pub(super) fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.0)
     }
 
     pub(super) fn from_hex(text: &str) -> Option<Self> {
-        if text.len() != LENGTH * 2 || !text.is_ascii() {
-            return None;
-        }
-        let byte = |at: usize| u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok();
-        let bytes: Option<Vec<u8>> = (0..LENGTH).map(byte).collect();
-        bytes?.try_into().ok().map(Self)
+        hex::decode(text).ok()?.try_into().ok().map(Self)
     }
 
     /// What `payload` says; none if these are not its keys, or it was changed.

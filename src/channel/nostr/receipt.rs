@@ -18,7 +18,7 @@ const PAGE: u32 = 200;
 
 /// The hash of what is kept, in hexadecimal.
 pub fn receipt_hash(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(text))
 }
 
 /// What became of checking all receipts.

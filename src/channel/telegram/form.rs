@@ -25,7 +25,7 @@ pub(super) fn of(fields: &[(&str, String)], file: &File<'_>) -> (String, Vec<u8>
         hash.update([0]);
     }
     hash.update(file.content);
-    let line: String = hash.finalize().iter().take(24).map(|byte| format!("{byte:02x}")).collect();
+    let line = hex::encode(&hash.finalize()[..24]);
     let mut body = Vec::with_capacity(file.content.len() + 1024);
     for (name, value) in fields {
         let head = format!("--{line}\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n", plain(name));

@@ -18,7 +18,7 @@ pub(super) fn to_hex(text: &str) -> Result<String, String> {
     if prefix.to_lowercase() != "npub" || bytes.len() != 32 {
         return Err(RIGHT.into());
     }
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(bytes))
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ async fn the_hash_is_what_the_documentation_says() {
         journal::append(tx, &entries, at(1234)).await
     })
     .unwrap();
-    let hex = |text: &str| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |text: &str| hex::encode(Sha256::digest(text));
     let zeros = "0".repeat(64);
     let first = hex(&format!("v1\n1\n1234\nrequest.approved\nada\n{{\"a\":\"x\",\"b\":1,\"v\":1}}\n{zeros}"));
     let second = hex(&format!("v1\n2\n1234\ntick\n\n{{\"v\":1}}\n{first}"));

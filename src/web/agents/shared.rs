@@ -98,7 +98,7 @@ impl Shared {
             token if token.is_empty() || token.len() > TOKEN_MAX => None,
             token => {
                 let mut db = self.desk.reader().read().await.map_err(|error| failed("the request", &error))?;
-                door::whose(&mut db, &hex(&Sha256::digest(token)))
+                door::whose(&mut db, &hex::encode(Sha256::digest(token)))
                     .await
                     .map_err(|error| failed("the request", &error))?
             }
@@ -235,7 +235,7 @@ impl Sent<'_> {
                     asked.update((part.len() as u64).to_be_bytes());
                     asked.update(part);
                 }
-                Ok(Some(Key { key: key.to_owned(), request: hex(&asked.finalize()) }))
+                Ok(Some(Key { key: key.to_owned(), request: hex::encode(asked.finalize()) }))
             }
             _ => {
                 let why = "`Idempotency-Key` has 8 to 64 characters of A-Z, a-z, 0-9, '-' and '_'";
@@ -244,10 +244,6 @@ impl Sent<'_> {
             }
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn not_taken(what: &str) -> String {

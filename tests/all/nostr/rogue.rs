@@ -359,7 +359,7 @@ fn compare(inner: &mut Inner, number: u64, message: &Value) {
     };
     let query = message[if is_first { 3 } else { 2 }].as_str().unwrap_or_default();
     let mut has = NegentropyStorageVector::new();
-    let mut put = |at: u64, id: &str| has.insert(at, Id::from_slice(&bytes(id)).unwrap()).unwrap();
+    let mut put = |at: u64, id: &str| has.insert(at, Id::from_slice(&hex::decode(id).unwrap()).unwrap()).unwrap();
     match inner.manners.compares {
         Compares::Not | Compares::Stalls => return,
         Compares::HangsUp => return drop(inner.lines.remove(&number)),
@@ -375,16 +375,12 @@ fn compare(inner: &mut Inner, number: u64, message: &Value) {
         }
     }
     has.seal().unwrap();
-    let told = Negentropy::borrowed(&has, 0).unwrap().reconcile(&bytes(query)).unwrap();
-    let told: String = told.iter().map(|byte| format!("{byte:02x}")).collect();
+    let told = Negentropy::borrowed(&has, 0).unwrap().reconcile(&hex::decode(query).unwrap()).unwrap();
+    let told = hex::encode(told);
     line.say(&json!(["NEG-MSG", id, told]));
     if is_first {
         line.questions.insert(id, filter);
     }
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect()
 }
 
 fn fits(event: &Value, filter: &Value, manners: &Manners) -> bool {
