@@ -80,9 +80,35 @@ impl Held {
         self.file.sync_data().map_err(RevivalError::io(doing, &self.path))
     }
 
-    /// Lets go of the lock. Said aloud rather than left to the drop: a process that is just being spawned elsewhere in
-    /// this program may hold a copy of the descriptor for a moment.
+    /// Lets go of the lock, and tells if that could not be.
     pub(super) fn unlock(self) -> Result<(), RevivalError> {
         self.file.unlock().map_err(RevivalError::io("unlock", &self.path))
+    }
+}
+
+impl Drop for Held {
+    /// Also after an error or a panic, and said aloud rather than left to the file's own drop: a process that is just
+    /// being spawned elsewhere in this program may hold a copy of the descriptor for a moment.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_drops_it_lets_go_although_a_copy_of_the_descriptor_is_held() {
+        let runs = tempfile::tempdir().unwrap();
+        let path = runs.path().join("e-1");
+        std::fs::write(&path, "").unwrap();
+        let Opened::Held(held) = Held::open(&path).unwrap() else { panic!("it is free") };
+        // As a process has it that another thread is just starting.
+        let copy = held.file.try_clone().unwrap();
+        assert!(matches!(Held::open(&path).unwrap(), Opened::Busy));
+        drop(held);
+        assert!(matches!(Held::open(&path).unwrap(), Opened::Held(_)));
+        drop(copy);
     }
 }
