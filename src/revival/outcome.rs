@@ -129,14 +129,18 @@ pub enum WhyUnknown {
     /// The connection to the host was cut or never came about; the two cannot be told apart.
     #[error("ssh lost its connection, or never had one (status 255)")]
     ConnectionCut,
+    /// It ended with ssh's status, and nobody can say whether it was one.
+    #[error("it ended with status 255, which may be a cut connection, and what it was cannot be read any more")]
+    MaybeCut,
 }
 
-/// What `outcome` of the command `argv` means. *Failed* is only what could not start or ended by itself with a status
+/// What `outcome` of the command `argv` means; without arguments if those are not known. *Failed* is only what could not start or ended by itself with a status
 /// that is not 0; a timeout, a signal and a cut ssh leave open what the command began.
 pub fn classify(argv: &[String], outcome: &Outcome) -> Conclusion {
     match &outcome.end {
         End::Exited { code: 0 } => Conclusion::Done,
         End::Exited { code: 255 } if is_ssh(argv) => Conclusion::Unknown { why: WhyUnknown::ConnectionCut },
+        End::Exited { code: 255 } if argv.is_empty() => Conclusion::Unknown { why: WhyUnknown::MaybeCut },
         End::Exited { code } => Conclusion::Failed { why: WhyFailed::Status { code: *code } },
         End::Signalled { signal } => Conclusion::Unknown { why: WhyUnknown::Signalled { signal: *signal } },
         End::TimedOut => Conclusion::Unknown { why: WhyUnknown::TimedOut },
@@ -145,8 +149,11 @@ pub fn classify(argv: &[String], outcome: &Outcome) -> Conclusion {
 }
 
 fn is_ssh(argv: &[String]) -> bool {
-    // Also under `timeout 60 ssh …` and the like: taken for one too often, it only makes us ask.
-    argv.iter().any(|argument| argument.rsplit('/').next() == Some("ssh"))
+    // Also under `timeout 60 ssh …`, in the script of a `sh -c`, and the like: taken for one too often, it only makes us
+    // ask.
+    let parts_words = |c: char| !(c.is_alphanumeric() || "/._-~".contains(c));
+    let mut words = argv.iter().flat_map(|argument| argument.split(parts_words));
+    words.any(|word| word.rsplit('/').next() == Some("ssh"))
 }
 
 impl fmt::Display for Conclusion {
@@ -170,22 +177,37 @@ mod tests {
 
     #[test]
     fn only_what_ended_by_itself_or_never_began_has_failed() {
-        for (program, end, says) in [
-            ("true", End::Exited { code: 0 }, "done"),
-            ("false", End::Exited { code: 1 }, "failed: it ended with status 1"),
-            ("sshd", End::Exited { code: 255 }, "failed: it ended with status 255"),
-            ("ssh", End::Exited { code: 1 }, "failed: it ended with status 1"),
-            ("ssh", End::Exited { code: 255 }, "unknown: ssh lost its connection, or never had one (status 255)"),
+        const CUT: &str = "unknown: ssh lost its connection, or never had one (status 255)";
+        const FAILED: &str = "failed: it ended with status 255";
+        for (argv, end, says) in [
+            (["true"].as_slice(), End::Exited { code: 0 }, "done"),
+            (&["false"], End::Exited { code: 1 }, "failed: it ended with status 1"),
+            (&["sshd"], End::Exited { code: 255 }, FAILED),
+            (&["sh", "-c", "cat ~/.ssh/config /etc/ssh_config my-ssh"], End::Exited { code: 255 }, FAILED),
+            (&["ssh"], End::Exited { code: 1 }, "failed: it ended with status 1"),
+            (&["ssh"], End::Exited { code: 255 }, CUT),
+            (&["/usr/bin/ssh"], End::Exited { code: 255 }, CUT),
+            (&["timeout", "60", "ssh", "relay"], End::Exited { code: 255 }, CUT),
+            (&["sh", "-c", "ssh relay restart \"$1\"", "sh", "ada"], End::Exited { code: 255 }, CUT),
+            (&["sh", "-c", "cd /tmp;/usr/bin/ssh relay"], End::Exited { code: 255 }, CUT),
+            (&["sh", "-c", "out=$(ssh relay)||exit $?"], End::Exited { code: 255 }, CUT),
+            // What it was cannot be read any more.
             (
-                "/usr/bin/ssh",
+                &[],
                 End::Exited { code: 255 },
-                "unknown: ssh lost its connection, or never had one (status 255)",
+                "unknown: it ended with status 255, which may be a cut connection, and what it was cannot be read any more",
             ),
-            ("x", End::Signalled { signal: 15 }, "unknown: it was ended by signal 15"),
-            ("x", End::TimedOut, "unknown: it did not end in time"),
-            ("x", End::CouldNotStart { error: "no such file".into() }, "failed: it could not be started: no such file"),
+            (&[], End::Exited { code: 1 }, "failed: it ended with status 1"),
+            (&["x"], End::Signalled { signal: 15 }, "unknown: it was ended by signal 15"),
+            (&["x"], End::TimedOut, "unknown: it did not end in time"),
+            (
+                &["x"],
+                End::CouldNotStart { error: "no such file".into() },
+                "failed: it could not be started: no such file",
+            ),
         ] {
-            assert_eq!(classify(&[program.to_owned()], &outcome(end)).to_string(), says);
+            let argv: Vec<String> = argv.iter().map(ToString::to_string).collect();
+            assert_eq!(classify(&argv, &outcome(end)).to_string(), says, "{argv:?}");
         }
     }
 
