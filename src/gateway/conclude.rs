@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::revive::{Further, move_case, said};
 use super::{Gateway, handover, speak};
 use crate::incident::{self, Conclusion, Execution};
-use crate::revival::{self, CommandSpec, Reply, RunFile, RunName, Settled, Started};
+use crate::revival::{self, CommandSpec, Reply, RevivalError, RunFile, RunName, Settled, Started};
 use crate::wording::Alarm;
 
 /// How often a shim that is not this process's child is looked at.
@@ -28,8 +28,7 @@ pub async fn await_shim(
                 return conclude(gateway, execution, Settled::Missing, &[]).await;
             };
             let run = RunFile::at(&gateway.runs, &name);
-            // A spec that cannot be read any more leaves a run file that says nothing: unknown, in the end.
-            let command = run.command().unwrap_or_else(|_| (Vec::new(), DEFAULT_TIMEOUT));
+            let command = command_of(&run)?;
             (run, None, command)
         }
     };
@@ -56,6 +55,15 @@ pub async fn await_shim(
         return Ok(Further::Goes(None));
     }
     conclude(gateway, execution, settled, &argv).await
+}
+
+/// What `run` was to run, and for how long it may: nothing, and a guess, if nobody can ever say so again. What is only
+/// not to be had right now (no descriptors) is waited for: without the arguments a cut ssh would pass for a failure.
+fn command_of(run: &RunFile) -> Result<(Vec<String>, Duration), String> {
+    match run.command() {
+        Err(RevivalError::Gone(_) | RevivalError::Unreadable { .. }) => Ok((Vec::new(), DEFAULT_TIMEOUT)),
+        command => command.map_err(said),
+    }
 }
 
 /// Raises the alarm once a command should have ended long ago; never ends by itself.
@@ -113,3 +121,24 @@ fn with_output(why: &str, outcome: &revival::Outcome) -> String {
 
 /// Characters of a command's last line that are kept; the wording makes them harmless.
 const LINE_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_right_now_is_not_taken_for_nothing() {
+        let runs = tempfile::tempdir().expect("a folder");
+        let run = RunFile::at(runs.path(), &"e-1".parse().expect("a name"));
+        let unknown = Ok((Vec::new(), DEFAULT_TIMEOUT));
+        assert_eq!(command_of(&run), unknown, "it is gone");
+        fs::write(run.path(), "{\"version\":1,\"argv\":[\"ssh").expect("a torn spec");
+        assert_eq!(command_of(&run), unknown);
+        // It opens, and an error comes when it is read.
+        fs::remove_file(run.path()).expect("it is there");
+        fs::create_dir(run.path()).expect("a folder in its place");
+        assert!(command_of(&run).is_err());
+    }
+}

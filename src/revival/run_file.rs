@@ -20,9 +20,13 @@ pub struct RunFile {
 
 impl RunFile {
     /// The command's argument vector and timeout, as its spec has them: what it was is known also after the
-    /// configuration has changed.
+    /// configuration has changed. [`RevivalError::Gone`] and [`RevivalError::Unreadable`] are for good; any other error
+    /// (no descriptors) says nothing of the run.
     pub fn command(&self) -> Result<(Vec<String>, Duration), RevivalError> {
-        let io = |e| RevivalError::io("read", &self.path)(e);
+        let io = |e: io::Error| match e.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => RevivalError::Gone(self.path.clone()),
+            _ => RevivalError::io("read", &self.path)(e),
+        };
         let mut line = Vec::new();
         let file = File::open(&self.path).map_err(io)?;
         BufReader::new(file.take(SIZE_MAX as u64)).read_until(b'\n', &mut line).map_err(io)?;
