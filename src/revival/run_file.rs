@@ -46,16 +46,13 @@ impl RunFile {
             Err(e) => return Err(RevivalError::io("create", &run.path)(e)),
         };
         fail_point!("run_file.empty");
-        // The packet comes between the file and its first line: who finds a packet finds the run that it goes with, and
-        // who finds a spec finds all of its packet.
-        if let Some(packet) = &spec.packet {
-            put(&packet_of(&run.path), packet)?;
+        if let Err(e) = fill(&mut file, &run.path, &line, spec.packet.as_deref()).and_then(|()| sync_folder(runs)) {
+            // Nobody knows of it yet. Left behind it would use up one of the numbers that an execution may have, at each
+            // try as long as the disk is full.
+            let _ = remove_if_there(&packet_of(&run.path));
+            let _ = remove_if_there(&run.path);
+            return Err(e);
         }
-        file.write_all(&line).map_err(RevivalError::io("write", &run.path))?;
-        // The contents need no fsync of their own: only a shim of this boot reads them. That the file and the absence
-        // of a mark survive a power cut is what a later settling relies on, and for that its entry is enough: a journal
-        // that has it has the file as well, with its first line, a part of it or none.
-        sync_folder(runs)?;
         fail_point!("run_file.created");
         Ok(run)
     }
@@ -102,6 +99,18 @@ impl RunFile {
         remove_if_there(&self.path)?;
         held.unlock()
     }
+}
+
+/// Writes what the shim of the new, empty run at `path` needs. None of it needs an fsync of its own: only a shim of this
+/// boot reads it. That the file and the absence of a mark survive a power cut is what a later settling relies on, and
+/// for that its entry is enough: a journal that has it has the file as well, with its first line, a part of it or none.
+fn fill(file: &mut File, path: &Path, line: &[u8], packet: Option<&[u8]>) -> Result<(), RevivalError> {
+    // The packet comes between the file and its first line: who finds a packet finds the run that it goes with, and
+    // who finds a spec finds all of its packet.
+    if let Some(packet) = packet {
+        put(&packet_of(path), packet)?;
+    }
+    file.write_all(line).map_err(RevivalError::io("write", path))
 }
 
 /// Opens what the command of the run at `path` reads on standard input.
@@ -215,6 +224,20 @@ mod tests {
         std::fs::write(runs.path().join("e-1.packet"), "of another").unwrap();
         let run = RunFile::create(runs.path(), &RunName::new("e", 1).unwrap(), &spec()).unwrap();
         assert_eq!(std::io::read_to_string(open_packet(run.path()).unwrap()).unwrap(), "{}");
+    }
+
+    /// Else each try on a full disk would use up one of the numbers that an execution may have.
+    #[test]
+    fn what_could_not_be_made_whole_leaves_nothing_behind() {
+        let runs = tempfile::tempdir().unwrap();
+        let name = RunName::new("e", 1).unwrap();
+        // Nothing can be written in the place of its packet.
+        let in_the_way = runs.path().join("e-1.packet");
+        std::fs::create_dir(&in_the_way).unwrap();
+        assert!(matches!(RunFile::create(runs.path(), &name, &spec()), Err(RevivalError::Io { .. })));
+        assert_eq!(names(runs.path()), ["e-1.packet"]);
+        std::fs::remove_dir(&in_the_way).unwrap();
+        RunFile::create(runs.path(), &name, &spec()).unwrap();
     }
 
     #[test]
