@@ -35,7 +35,15 @@ pub enum RevivalError {
         /// What is wrong with it.
         why: String,
     },
-    /// The shim itself could not be started; nothing ran.
+    /// The folder of the runs is not safe from others.
+    #[error("use the folder of the runs {}: {why}", path.display())]
+    Unsafe {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// The shim itself could not be started.
     #[error("start the shim {}", program.display())]
     Start {
         /// The shim's program.

@@ -1,6 +1,6 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -124,13 +124,29 @@ fn packet_of(path: &Path) -> PathBuf {
     path.with_added_extension("packet")
 }
 
-/// Makes the folder of the runs (0700) and makes that durable, if it is not there.
+/// Makes the folder of the runs (0700) and makes that durable, if it is not there. One that is not ours, or that others
+/// can write to, is refused: whoever could put another file in a run's place would say what is run.
 pub fn prepare_runs(runs: &Path) -> Result<(), RevivalError> {
     match DirBuilder::new().mode(0o700).create(runs) {
         Ok(()) => sync_folder(runs.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))),
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => check_folder(runs),
         Err(e) => Err(RevivalError::io("make the folder", runs)(e)),
     }
+}
+
+fn check_folder(runs: &Path) -> Result<(), RevivalError> {
+    let seen = std::fs::metadata(runs).map_err(RevivalError::io("look at", runs))?;
+    let (owner, own) = (seen.uid(), rustix::process::geteuid().as_raw());
+    let why = if !seen.is_dir() {
+        "it is no folder".to_owned()
+    } else if owner != own {
+        format!("it belongs to uid {owner}, this program runs as uid {own}; run it as the owner")
+    } else if seen.mode() & 0o022 != 0 {
+        "others can write to it; `chmod 700` it".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(RevivalError::Unsafe { path: runs.to_owned(), why })
 }
 
 /// All run files under `runs`, by name. What is not named as one is left alone.
@@ -275,5 +291,21 @@ mod tests {
         prepare_runs(&runs).unwrap();
         prepare_runs(&runs).unwrap();
         assert_eq!(std::fs::metadata(&runs).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_folder_of_runs_that_others_can_write_to_is_refused() {
+        let store = tempfile::tempdir().unwrap();
+        let runs = store.path().join("runs");
+        std::fs::write(&runs, "").unwrap();
+        assert!(matches!(prepare_runs(&runs), Err(RevivalError::Unsafe { .. })));
+        std::fs::remove_file(&runs).unwrap();
+        prepare_runs(&runs).unwrap();
+        for (mode, fits) in
+            [(0o700, true), (0o755, true), (0o750, true), (0o770, false), (0o702, false), (0o777, false)]
+        {
+            std::fs::set_permissions(&runs, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(prepare_runs(&runs).is_ok(), fits, "{mode:o}");
+        }
     }
 }
