@@ -226,6 +226,11 @@ impl Streams {
 
 impl Stream {
     fn new(pipe: Option<OwnedFd>, limit: usize) -> Self {
+        if let Some(pipe) = &pipe {
+            // Somebody else may read it as well, and be quicker; no reading may outlast the command's time. The command's
+            // own end does not change. Should it fail, all works as long as nobody does that.
+            let _ = rustix::io::ioctl_fionbio(pipe, true);
+        }
         Self { pipe: pipe.map(File::from), tail: Tail::new(limit) }
     }
 
@@ -235,7 +240,7 @@ impl Stream {
         matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
     }
 
-    /// Reads once; how many bytes came.
+    /// Reads once what is there; how many bytes came.
     fn read(&mut self) -> usize {
         let Some(pipe) = &mut self.pipe else { return 0 };
         let mut chunk = [0; CHUNK];
@@ -245,7 +250,7 @@ impl Stream {
                 self.tail.push(&chunk[..count]);
                 return count;
             }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
             Err(_) => self.pipe = None,
         }
         0
@@ -254,5 +259,26 @@ impl Stream {
     /// What was read so far; what comes now is forgotten.
     fn take_captured(&mut self) -> CapturedOutput {
         std::mem::replace(&mut self.tail, Tail::new(0)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// A command can read its own output from the other side (`/proc/self/fd/1`), and be quicker than we are.
+    #[test]
+    fn what_somebody_else_has_read_is_not_waited_for() {
+        let (ear, mut mouth) = io::pipe().unwrap();
+        let mut stream = Stream::new(Some(ear.into()), 10);
+        assert_eq!(stream.read(), 0);
+        mouth.write_all(b"more").unwrap();
+        assert_eq!(stream.read(), 4, "it still listens");
+        drop(mouth);
+        assert_eq!(stream.read(), 0);
+        assert!(stream.pipe.is_none());
+        assert_eq!(stream.take_captured().tail, "more");
     }
 }
