@@ -9,7 +9,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgid, kill_process, kill_process_group, waitid};
 use signal_hook::consts::SIGCHLD;
 
 use super::error::RevivalError;
@@ -153,6 +153,10 @@ impl Command {
     fn signal_group(&self, signal: Signal) {
         // It can only fail because nobody is left, or because they became another user's (sudo): then the wait goes on.
         let _ = kill_process_group(self.pid, signal);
+        if getpgid(Some(self.pid)) != Ok(self.pid) {
+            // It has gone into another group, which is not ours to end.
+            let _ = kill_process(self.pid, signal);
+        }
     }
 }
 

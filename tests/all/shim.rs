@@ -238,6 +238,21 @@ async fn a_command_that_hangs_is_ended_with_its_group() {
 }
 
 #[tokio::test]
+async fn a_command_that_has_left_its_group_is_ended_all_the_same() {
+    if Command::new("perl").arg("-v").stdout(Stdio::null()).status().is_err() {
+        println!("not looked at: the shell cannot leave its group, and there is no perl");
+        return;
+    }
+    let world = World::new();
+    let leaves = "$SIG{TERM} = 'IGNORE'; setpgrp(0, getppid) or die; $| = 1; print getpgrp != $$; sleep 1 while 1";
+    let mut spec = world.script("");
+    spec.argv = ["perl", "-e", leaves].map(str::to_owned).to_vec();
+    (spec.timeout, spec.grace) = (Duration::from_millis(500), Duration::from_millis(50));
+    let outcome = tokio::time::timeout(Duration::from_secs(60), world.run(&spec)).await.expect("an end");
+    assert_eq!((outcome.end, outcome.stdout.tail.as_str()), (End::TimedOut, "1"));
+}
+
+#[tokio::test]
 async fn what_a_command_leaves_in_the_background_lives_on_and_may_go_on_printing() {
     let world = World::new();
     let script = "while echo agent; do echo tick >> $W/ticks; sleep 0.01; done & echo $! > $W/agent; echo started";
