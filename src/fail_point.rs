@@ -2,7 +2,8 @@
 //!
 //! Built with the feature `failpoints`, a process that has `LAZARUS_FAIL_POINT=name` in its
 //! environment kills itself with SIGKILL, as a crash or the kernel would, when it comes to
-//! `fail_point!("name")`; with `name:3`, when it comes there the third time. With
+//! `fail_point!("name")`; with `name:3`, when it comes there the third time. With `name!` or `name:3!` only
+//! its thread panics there. With
 //! `LAZARUS_FAIL_POINT_LOG=file` it adds the name of each point that it comes to as a line to that
 //! file, so that a test knows which there are. Without the feature the macro expands to nothing, so
 //! no release build knows the variables.
@@ -45,6 +46,7 @@ mod armed {
     struct Armed {
         settings: Vec<(&'static str, String)>,
         name: String,
+        panics: bool,
         hits_left: AtomicU64,
         log: Option<File>,
     }
@@ -62,13 +64,14 @@ mod armed {
             .collect();
         let of = |name| settings.iter().find(|(variable, _)| *variable == name).map(|(_, value)| value.as_str());
         let point = of(FAIL_POINT_VARIABLE).unwrap_or_default();
+        let (point, panics) = point.strip_suffix('!').map_or((point, false), |point| (point, true));
         let (name, hits) = match point.rsplit_once(':') {
             Some((name, hits)) => (name, hits.parse().unwrap_or(1)),
             None => (point, 1),
         };
         let name = name.to_owned();
         let log = of(FAIL_POINT_LOG_VARIABLE).and_then(|log| File::options().append(true).create(true).open(log).ok());
-        Armed { settings, name, hits_left: AtomicU64::new(hits), log }
+        Armed { settings, name, panics, hits_left: AtomicU64::new(hits), log }
     }
 
     /// The variables as this process got them, to be passed on to a shim.
@@ -91,6 +94,7 @@ mod armed {
         if armed.name != name || armed.hits_left.fetch_sub(1, Ordering::SeqCst) != 1 {
             return;
         }
+        assert!(!armed.panics, "a panic is wanted at {name}");
         // Nothing of the process may go on after its death was asked for.
         while rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).is_ok() {
             std::thread::park();

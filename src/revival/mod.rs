@@ -39,6 +39,7 @@ mod run_name;
 mod settle;
 mod share;
 pub mod shim;
+mod side_by_side;
 mod small;
 mod spec;
 mod start;

@@ -26,13 +26,14 @@ use super::held::{Held, Opened};
 use super::outcome::{End, Outcome};
 use super::output::CapturedOutput;
 use super::run_file::open_packet;
+use super::side_by_side::{of_a_run, side_by_side};
 use super::spec::Spec;
 use super::telling::{OfRun, Telling};
 use super::text::{STARTED, Text, Told};
 use crate::pool::Timestamp;
 
-/// Runs the shim; `args` are those after `shim`. Leaves with 0 when all outcomes were written, 1 when not, 2 when
-/// called wrongly; the daemon goes by the run files and not by this.
+/// Runs the shim; `args` are those after `shim`. Leaves with 0 when all outcomes were written, 2 when called wrongly, and
+/// else with another number; the daemon goes by the run files and not by this.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let paths: Vec<PathBuf> = args.map(PathBuf::from).collect();
     let Some((first, others)) = paths.split_first() else {
@@ -55,9 +56,10 @@ pub(super) const CONTRACT_FLAG: &str = "--contract";
 pub(super) const CONTRACT: u64 = contract();
 
 const fn contract() -> u64 {
-    let sources: [&[u8]; 12] = [
+    let sources: [&[u8]; 13] = [
         env!("CARGO_PKG_VERSION").as_bytes(),
         include_bytes!("shim.rs"),
+        include_bytes!("side_by_side.rs"),
         include_bytes!("telling.rs"),
         include_bytes!("queue.rs"),
         include_bytes!("run_file.rs"),
@@ -99,25 +101,14 @@ pub fn main_alone(mut args: impl Iterator<Item = OsString>) -> ExitCode {
 /// written.
 fn carry_all(first: &Path, others: &[PathBuf]) -> bool {
     let telling = Telling::of(1 + others.len());
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..)
-            .zip(others)
-            .map(|(place, path)| {
-                let of_run = telling.of_run(place);
-                // Without a thread the run is told of all the same, by the drop of what it would have been told by.
-                std::thread::Builder::new().spawn_scoped(scope, || carry(path, of_run))
-            })
-            .collect();
-        let mut all_written = carry(first, telling.of_run(0));
-        for other in others {
-            all_written &= match other {
-                // A panic is a death of this one run: without an outcome, and the lock is free.
-                Ok(thread) => thread.join().unwrap_or(false),
-                Err(e) => complain(&RevivalError::setup("start a thread for a run")(e)),
-            };
-        }
-        all_written
-    })
+    let first = (first, telling.of_run(0));
+    let others = (1..).zip(others).map(|(place, path)| (path.as_path(), telling.of_run(place))).collect();
+    // Without a thread the run is told of all the same, by the drop of what it would have been told by. So it is after a
+    // panic, which is a death of that one run: without an outcome, and the lock is free.
+    let refuse = |e| {
+        complain(&RevivalError::setup("start a thread for a run")(e));
+    };
+    side_by_side(first, others, |(path, of_run)| carry(path, of_run), of_a_run, refuse)
 }
 
 /// Carries out one run, tells of its end, and stays while its command's descendants hold its output; whether the

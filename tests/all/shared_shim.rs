@@ -206,6 +206,66 @@ async fn killed_anywhere_a_shared_shim_leaves_the_truth_of_each_run() {
     }
 }
 
+/// Whichever run it is whose thread panics: the others end as if nothing were, all are told of, and of that one it is said
+/// whether it may have run.
+#[cfg(feature = "failpoints")]
+#[tokio::test]
+async fn a_panic_in_one_run_is_that_of_no_other() {
+    let ended_well = |settled: &Settled| matches!(settled, Settled::Ended(one) if one.end == End::Exited { code: 0 });
+    for (point, left, times) in [
+        ("before_mark", Some(Settled::NeverStarted), 0..=0),
+        ("in_mark", Some(Settled::Vanished), 0..=0),
+        ("after_mark", Some(Settled::Vanished), 0..=0),
+        ("before_exec", Some(Settled::Vanished), 0..=0),
+        ("after_exec", Some(Settled::Vanished), 0..=1),
+        ("before_outcome", Some(Settled::Vanished), 1..=1),
+        ("after_outcome", None, 1..=1),
+    ] {
+        for hit in 1..=3 {
+            let world = World::new();
+            let runs = [1, 2, 3].map(|which| world.file(&world.script(&format!("echo ran >> $W/{which}"))));
+            let point = format!("shim.{point}:{hit}!");
+            let mut shim = shim_of(&world, &runs);
+            let output = shim.env("LAZARUS_FAIL_POINT", &point).output().unwrap();
+            assert!(output.status.code().is_some_and(|code| code != 0), "{point}: {:?}", output.status);
+            let told = String::from_utf8(output.stdout).unwrap();
+            let mut told: Vec<_> = told.lines().collect();
+            told.sort();
+            assert_eq!(told, ["0", "1", "2"], "{point}");
+            // All at once: no lock may be left behind.
+            let settled: Vec<_> = runs.iter().map(|run| settle(run).unwrap()).collect();
+            let others = settled.iter().filter(|one| ended_well(one)).count();
+            assert_eq!(others, if left.is_some() { 2 } else { 3 }, "{point}: {settled:?}");
+            for ((run, settled), name) in runs.iter().zip(&settled).zip(["1", "2", "3"]) {
+                assert_eq!(shim_again(run), Some(1), "{point}");
+                let ran = world.lines(name);
+                if ended_well(settled) {
+                    assert_eq!(ran, 1, "{point}");
+                } else {
+                    assert_eq!(Some(settled), left.as_ref(), "{point}");
+                    assert!(times.contains(&ran), "{point}: {settled:?}, {ran} times");
+                }
+            }
+        }
+    }
+}
+
+/// What is granted to a command steers programs like ours as well.
+#[tokio::test]
+async fn what_the_environment_says_of_threads_is_the_commands_business() {
+    for stack in [(1_u64 << 60).to_string(), u64::MAX.to_string()] {
+        let world = World::new();
+        let mut spec = world.script("echo $RUST_MIN_STACK");
+        spec.env.push(("RUST_MIN_STACK".into(), stack.clone()));
+        let runs = start_together(&world, &[spec.clone(), spec.clone(), spec]).await;
+        assert_eq!(shared(&runs), [3]);
+        for (run, started) in runs {
+            started.ended().await.unwrap();
+            assert_eq!(ended(&run).stdout.tail, format!("{stack}\n"));
+        }
+    }
+}
+
 #[tokio::test]
 async fn many_runs_have_several_shims_and_each_runs_once() {
     let world = World::new();
