@@ -133,7 +133,7 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
             match gateway.launcher.start(&run, &spec).await {
                 Ok(started) => await_shim(gateway, &began, Some((spec, started))).await,
                 Err(error) => {
-                    // Nothing was started; settling proves it, and it is tried again.
+                    // Nothing was started, or hardly; settling says which, and proves it before anything is tried again.
                     tracing::error!(execution = execution.id.0, error = %error, "a shim could not be started");
                     tokio::time::sleep(PAUSE).await;
                     await_shim(gateway, &began, None).await

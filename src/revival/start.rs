@@ -60,8 +60,9 @@ impl Launcher {
 
     /// Starts the shim of `run`, which [`RunFile::create`] made from the same `spec`, and returns once it is started.
     /// Must be called within a tokio runtime, of which the first call makes a task that starts this one and all later
-    /// ones. An error means that nothing was started; [`settle`](super::settle()) proves it. Dropped before it returns,
-    /// it says nothing: the shim may be started, now or a little later.
+    /// ones. After an error nothing was started, or a shim of which the system refused us the rest (its output, its
+    /// end): [`settle`](super::settle()) tells. Dropped before it returns, it says nothing: the shim may be started, now
+    /// or a little later.
     ///
     /// Runs that come while another is being started share one shim, if their environment and their limit of
     /// descriptors are the same: only those does a command have of its shim. A lone one waits for nobody.
