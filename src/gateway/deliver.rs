@@ -32,6 +32,10 @@ const BREATH: Duration = Duration::from_millis(8);
 /// And so many times as long as the last look took passes before the next: with thousands of messages due,
 /// each look counts.
 const REST: u32 = 9;
+/// What was sent and could not be noted is noted again after so long the first time; that doubles.
+const NOTED_AGAIN: Duration = Duration::from_millis(250);
+/// The longest such wait, and the one after a store that could not be read.
+const NOTED_AGAIN_MAX: Duration = Duration::from_secs(5);
 
 /// Messages of one target, in their order.
 type Group = (String, Vec<MessageRow>);
@@ -65,14 +69,17 @@ async fn waiting(gateway: &Gateway, channel: &str, busy: BTreeSet<String>) -> Re
 /// Sends a group and marks it; ends early where its target wants a pause.
 async fn send(gateway: &Arc<Gateway>, channel: &dyn Channel, group: Group) -> (String, Result<Marked, StoreError>) {
     let (target, rows) = group;
-    let mut outcomes = Vec::with_capacity(rows.len());
+    let (mut outcomes, mut failed) = (Vec::with_capacity(rows.len()), None);
     for (place, row) in rows.into_iter().enumerate() {
         // Those before it took their time, and it may have something else to say by now.
         let row = if place == 0 { Some(row) } else { as_it_is(gateway, row).await };
         let Some(row) = row else { continue };
         let delivered = match deliver(gateway, channel, &row).await {
             Ok(delivered) => delivered,
-            Err(error) => return (target, Err(error)),
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
         };
         let goes_on = matches!(delivered, Delivery::Delivered { .. } | Delivery::Gone { .. });
         outcomes.push((row, delivered));
@@ -81,9 +88,36 @@ async fn send(gateway: &Arc<Gateway>, channel: &dyn Channel, group: Group) -> (S
         }
     }
     fail_point!("deliver.before_marked");
-    let marked = marking::mark(gateway, outcomes).await;
+    let marked = noted(gateway, &outcomes).await;
     fail_point!("deliver.after_marked");
-    (target, marked)
+    (target, failed.map_or(marked, Err))
+}
+
+/// Marks what was sent. As long as that cannot be kept (a full disk) it is tried again, and its target waits: to
+/// send instead of marking would say the same again and again.
+async fn noted(gateway: &Arc<Gateway>, outcomes: &[(MessageRow, Delivery)]) -> Result<Marked, StoreError> {
+    if outcomes.is_empty() {
+        return Ok(Marked::default());
+    }
+    let mut pause = NOTED_AGAIN;
+    loop {
+        let error = match marking::mark(gateway, outcomes).await {
+            Err(error) if !matches!(error, StoreError::Closed) && !gateway.bells.is_stopping() => error,
+            marked => return marked,
+        };
+        unwell(gateway, &error, "what was sent cannot be noted, and that is tried again");
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = gateway.bells.stopped() => {}
+        }
+        pause = (pause * 2).min(NOTED_AGAIN_MAX);
+    }
+}
+
+fn unwell(gateway: &Gateway, error: &StoreError, what: &str) {
+    let says = inbox::chain(error);
+    tracing::error!(error = says, "{what}");
+    gateway.status.task(TaskName::Deliver, false, says, gateway.clock.now());
 }
 
 /// The message with what it says now; none if it is not to be sent there any more.
@@ -152,6 +186,9 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel, rung: &Notify) 
     let mut handed = BTreeSet::new();
     let mut busy = BTreeSet::new();
     let mut stuck = BTreeSet::new();
+    // When targets that wanted a pause take more; until then the store holds their messages back.
+    let mut again = BTreeSet::new();
+    let mut failed = None;
     let mut running = FuturesUnordered::new();
     loop {
         for row in gateway.owed.take(channel.name()) {
@@ -174,25 +211,37 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel, rung: &Notify) 
             looking = Some(look(busy.union(&stuck).cloned().collect()));
         }
         if looking.is_none() && running.is_empty() {
-            return Ok(sent);
+            return failed.map_or(Ok(sent), Err);
         }
         tokio::select! {
             biased;
             Some((target, marked)) = running.next(), if !running.is_empty() => {
                 busy.remove(&target);
-                let marked = marked?;
-                sent += marked.sent;
-                if marked.cards {
-                    gateway.bells.plan.notify_one();
-                }
-                if marked.stuck {
-                    stuck.insert(target);
+                match marked {
+                    Ok(marked) => {
+                        sent += marked.sent;
+                        if marked.cards {
+                            gateway.bells.plan.notify_one();
+                        }
+                        if marked.stuck {
+                            stuck.insert(target);
+                        }
+                        again.extend(marked.again.map(|wait| Instant::now() + wait));
+                    }
+                    // Those that are on their way are not broken off for it.
+                    Err(error) => {
+                        stuck.insert(target);
+                        failed.get_or_insert(error);
+                    }
                 }
                 look_again |= backlog.is_empty();
             }
             found = OptionFuture::from(looking.as_mut()), if looking.is_some() => {
                 looking = None;
-                backlog = found.transpose()?.unwrap_or_default().into();
+                match found.transpose() {
+                    Ok(found) => backlog = found.unwrap_or_default().into(),
+                    Err(error) => failed = Some(error),
+                }
                 // An answer that is handed over, or will be, was found all the same.
                 handed.append(&mut gateway.owed.targets());
                 backlog.retain(|(target, _)| !handed.contains(target));
@@ -200,6 +249,10 @@ pub async fn step(gateway: &Arc<Gateway>, channel: &dyn Channel, rung: &Notify) 
             }
             () = rung.notified() => look_again = true,
             () = tokio::time::sleep_until(rested), if look_again && looking.is_none() => {}
+            Some(()) = OptionFuture::from(again.first().map(|at| tokio::time::sleep_until(*at))) => {
+                again.pop_first();
+                look_again = true;
+            }
         }
     }
 }
@@ -221,9 +274,14 @@ pub async fn run(gateway: Arc<Gateway>, channel: Arc<dyn Channel>, key: approval
                 gateway.status.task(TaskName::Deliver, true, format!("{sent} messages sent"), gateway.clock.now());
             }
             Err(error) => {
-                let says = inbox::chain(&error);
-                tracing::error!(error = says, "messages wait");
-                gateway.status.task(TaskName::Deliver, false, says, gateway.clock.now());
+                unwell(&gateway, &error, "messages wait");
+                if !stopping {
+                    // What keeps it from being read is not gone at the next ring.
+                    tokio::select! {
+                        () = tokio::time::sleep(NOTED_AGAIN_MAX) => {}
+                        () = gateway.bells.stopped() => {}
+                    }
+                }
             }
         }
         if stopping {

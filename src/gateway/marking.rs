@@ -18,8 +18,20 @@ pub struct Marked {
     pub sent: usize,
     /// One of them is a request's card: only its first delivery sets a deadline.
     pub cards: bool,
-    /// Their target takes no more right now.
+    /// Their target takes no more until that is seen to.
     pub stuck: bool,
+    /// Their target takes no more before this time has passed.
+    pub again: Option<Duration>,
+}
+
+impl Marked {
+    fn waits(&mut self, time: Duration) {
+        // To whoever wants no pause nothing is sent again in the same breath.
+        match time.is_zero() {
+            true => self.stuck = true,
+            false => self.again = Some(self.again.map_or(time, |known| known.min(time))),
+        }
+    }
 }
 
 /// So many attempts come at the channel's own pace, so that everything is out as soon as an outage ends; the
@@ -37,8 +49,8 @@ const LOST_AGAIN: Duration = Duration::from_secs(300);
 const UNREACHED: Duration = Duration::from_secs(180);
 
 /// Marks them, in one transaction.
-pub async fn mark(gateway: &Arc<Gateway>, outcomes: Vec<(MessageRow, Delivery)>) -> Result<Marked, StoreError> {
-    match mark_together(gateway, outcomes.clone()).await {
+pub async fn mark(gateway: &Arc<Gateway>, outcomes: &[(MessageRow, Delivery)]) -> Result<Marked, StoreError> {
+    match mark_together(gateway, outcomes.to_vec()).await {
         Err(error) if inbox::is_the_works_own(&error) => mark_one_by_one(gateway, outcomes).await,
         marked => marked,
     }
@@ -51,15 +63,16 @@ async fn mark_together(gateway: &Arc<Gateway>, outcomes: Vec<(MessageRow, Delive
 
 /// A message about a damaged case must not keep the others from being marked, or they would all be
 /// sent again and again (invariant 13).
-async fn mark_one_by_one(gateway: &Arc<Gateway>, outcomes: Vec<(MessageRow, Delivery)>) -> Result<Marked, StoreError> {
+async fn mark_one_by_one(gateway: &Arc<Gateway>, outcomes: &[(MessageRow, Delivery)]) -> Result<Marked, StoreError> {
     let mut all = Marked::default();
     for outcome in outcomes {
         let id = outcome.0.id.clone();
-        match mark_together(gateway, vec![outcome]).await {
+        match mark_together(gateway, vec![outcome.clone()]).await {
             Ok(one) => {
                 all.sent += one.sent;
                 all.cards |= one.cards;
                 all.stuck |= one.stuck;
+                all.again = [all.again, one.again].into_iter().flatten().min();
             }
             Err(error) if inbox::is_the_works_own(&error) => {
                 tracing::error!(message = id, error = inbox::chain(&error), "a message is given up");
@@ -96,23 +109,25 @@ async fn mark_all(
                     let alarm = Alarm::ChatLost { chat: name_of(gateway, &row), why: said };
                     speak::alarm_lasts(tx, gateway, cause(&row), alarm, entry.now).await?;
                 }
-                let again = entry.now.plus(after * (row.attempts / AT_ONCE).clamp(1, BACK_OFF_MAX));
+                let wait = after * (row.attempts / AT_ONCE).clamp(1, BACK_OFF_MAX);
+                let again = entry.now.plus(wait);
                 store::messages::failed(tx, &row.id, again).await?;
                 // What stands behind it waits with it, or it would overtake.
                 store::messages::postpone(tx, &channel, &row.target, again).await?;
-                marked.stuck = true;
+                marked.waits(wait);
             }
             Delivery::Pause { after } => {
                 store::messages::postpone(tx, &channel, &row.target, entry.now.plus(after)).await?;
-                marked.stuck = true;
+                marked.waits(after);
             }
             Delivery::Moved { to } => {
                 telegram::follow(tx, &entry, &row, &to).await?;
                 marked.stuck = true;
             }
             Delivery::Lost { why } => {
-                lost(tx, gateway, &entry, &row, why).await?;
-                marked.stuck = true;
+                if let Some(wait) = lost(tx, gateway, &entry, &row, why).await? {
+                    marked.waits(wait);
+                }
             }
             Delivery::Gone { why } => {
                 tracing::warn!(channel, why, "a message can never be sent");
@@ -186,21 +201,28 @@ pub(super) async fn delivered_card(tx: &mut Tx, entry: &Entry, row: &MessageRow)
 }
 
 /// A chat of the configuration is waited for, and the others hear of it; whoever else blocked us has
-/// wanted no answer.
-async fn lost(tx: &mut Tx, gateway: &Gateway, entry: &Entry, row: &MessageRow, why: String) -> Result<(), StoreError> {
+/// wanted no answer. Tells how long it is waited for.
+async fn lost(
+    tx: &mut Tx,
+    gateway: &Gateway,
+    entry: &Entry,
+    row: &MessageRow,
+    why: String,
+) -> Result<Option<Duration>, StoreError> {
     if !is_ours(entry, row) {
         tracing::info!(chat = row.target, why, "somebody cannot be answered");
-        return store::messages::gone(tx, &row.id).await;
+        store::messages::gone(tx, &row.id).await?;
+        return Ok(None);
     }
     let wait = if row.attempts == 0 { LOST_FIRST } else { LOST_AGAIN };
     let again = entry.now.plus(wait);
     store::messages::failed(tx, &row.id, again).await?;
     store::messages::postpone(tx, &row.channel, &row.target, again).await?;
-    if telegram::was_just_let_in(gateway, &row.target, entry.now) {
-        return Ok(());
+    if !telegram::was_just_let_in(gateway, &row.target, entry.now) {
+        let alarm = Alarm::ChatLost { chat: name_of(gateway, row), why };
+        speak::alarm_lasts(tx, gateway, cause(row), alarm, entry.now).await?;
     }
-    let alarm = Alarm::ChatLost { chat: name_of(gateway, row), why };
-    speak::alarm_lasts(tx, gateway, cause(row), alarm, entry.now).await
+    Ok(Some(wait))
 }
 
 fn is_ours(entry: &Entry, row: &MessageRow) -> bool {

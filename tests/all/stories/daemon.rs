@@ -34,10 +34,10 @@ fn a_daemon_over_another_store_does_not_take_the_socket_of_the_first() {
 fn a_store_of_a_newer_release_is_refused_and_left_as_it_is() {
     let mut world = World::with_agents(&["ada"]).start();
     world.stop();
-    change_store(&world, "INSERT INTO migrations (version, name, checksum) VALUES (9999, 'from the future', '00')");
+    world.change_store("INSERT INTO migrations (version, name, checksum) VALUES (9999, 'from the future', '00')");
     world.says(&["run"]).ended_with(1, "newer");
     world.says(&["status"]).mentions("newer");
-    change_store(&world, "DELETE FROM migrations WHERE version = 9999");
+    world.change_store("DELETE FROM migrations WHERE version = 9999");
     world.start_daemon();
 }
 
@@ -342,11 +342,4 @@ fn a_quickstart_that_is_stopped_ends_a_command_that_overruns() {
     kill_process(id, Signal::INT).expect("Ctrl-C");
     assert!(quickstart.wait().expect("it ends").success());
     world.until("nothing of it runs", |world| world.processes_naming(&folder).is_empty().then_some(()));
-}
-
-/// Runs a statement on the store, as somebody with a database tool would.
-fn change_store(world: &World, statement: &'static str) {
-    let connection = rusqlite::Connection::open(world.store()).expect("the store opens");
-    connection.execute_batch(statement).expect("the statement runs");
-    connection.close().expect("the store closes");
 }

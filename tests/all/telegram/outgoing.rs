@@ -153,6 +153,37 @@ fn a_chat_that_hangs_keeps_no_other_waiting() {
 }
 
 #[test]
+fn a_chat_that_hangs_keeps_none_waiting_that_had_too_much() {
+    let room = Room::with_agents(&["ada"]);
+    let room = room.but(|world, _| world.gate["channels"]["telegram"]["call_deadline"] = json!("10s")).start();
+    room.api.fault_in(LEE, "sendMessage", When::Nth(1), Fault::Hang);
+    room.api.say(LEE, LEE, "/whoami");
+    room.api.wait_call("sendMessage", |call| call.param("chat_id") == LEE.to_string());
+    let began = std::time::Instant::now();
+    room.api.fault_in(OPS, "sendMessage", When::Nth(1), Fault::TooMany(1));
+    let asked = room.api.say(OPS, KIM, "/whoami");
+    room.api.wait_message(OPS, |message| message.reply_to == Some(asked));
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+}
+
+#[test]
+fn what_was_sent_is_not_sent_again_and_again_while_that_cannot_be_kept() {
+    let room = Room::with_agents(&["ada"]).start();
+    room.world.change_store(
+        "CREATE TRIGGER full BEFORE UPDATE OF state ON messages WHEN NEW.state = 'sent'
+         BEGIN SELECT RAISE(ABORT, 'as a full disk does it'); END",
+    );
+    let card = room.card_about("ada");
+    room.world.until_probed("ada", 10);
+    room.world.change_store("DROP TRIGGER full");
+    room.world.until("it is kept", |world| world.pending("ada")?["state"]["expires"].as_i64());
+    room.kim_taps(&card, "Deny");
+    room.until_card_says(&card, "denied by me");
+    assert_eq!(cards(&room).len(), 1);
+    assert_eq!(room.world.told.text().matches("Approval required to revive ada").count(), 1);
+}
+
+#[test]
 fn somebody_who_blocked_the_bot_blocks_nothing_else() {
     let room = Room::with_agents(&["ada"]).start();
     room.api.fault("sendMessage", When::Nth(1), Fault::Refuse(403, "Forbidden: bot was blocked by the user"));

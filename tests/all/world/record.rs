@@ -86,6 +86,13 @@ impl World {
         self.until_journaled(agent, kind, 1)
     }
 
+    /// Runs a statement on the store, as somebody with a database tool would.
+    pub fn change_store(&self, statement: &'static str) {
+        let connection = rusqlite::Connection::open(self.store()).expect("the store opens");
+        connection.execute_batch(statement).expect("the statement runs");
+        connection.close().expect("the store closes");
+    }
+
     /// Waits until the journal tells this of an agent so many times; returns the newest such entry.
     pub fn until_journaled(&self, agent: &str, kind: &str, times: usize) -> Entry {
         self.until(&format!("the journal tells {kind:?} of {agent:?} {times} times"), |world| {
