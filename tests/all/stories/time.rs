@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::world::{Inside, World};
+use crate::world::{Inside, Restart, World};
 
 const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)
@@ -157,4 +157,27 @@ fn the_first_sweep_after_a_long_sleep_never_acts() {
     assert_eq!(inside.count("ada", "opened"), 0, "one look after a night says nothing yet");
     inside.pass(minutes(1));
     assert_eq!(inside.count("ada", "opened"), 1);
+}
+
+#[test]
+fn a_verification_goes_on_in_a_clock_that_is_set_back() {
+    let world = World::with_agents(&["ada"]);
+    world.restart_command(Restart::ChangesNothing);
+    let inside = Inside::with_times(world, json!({"verify_gap": "100ms", "verify_for": "30m"}));
+    inside.pass(minutes(1));
+    inside.world.silence("ada");
+    inside.pass(minutes(2));
+    inside.says(&format!("approve {}", inside.code("ada")));
+    inside.carries_out();
+    inside.world.until_journal("ada", "done");
+    inside.world.until_probed("ada", 3);
+    inside.set_clock_by(-HOUR);
+    inside.plan();
+    inside.world.until_probed("ada", 3);
+    inside.world.revive("ada");
+    // Far less than an hour passes meanwhile.
+    inside.world.until("it is verified", |_| {
+        inside.pass_unnoticed(Duration::from_millis(50));
+        (inside.count("ada", "verified") == 1).then_some(())
+    });
 }

@@ -1,9 +1,9 @@
 //! The gate inside the test's own process, on a clock that the story moves: for long waits and for
 //! clocks that jump. Probes, store and wording are real; only time is not.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use lazarus_gate::approval::{Channel, InputId, Said, Speaker};
@@ -11,13 +11,16 @@ use lazarus_gate::channel::Terminal;
 use lazarus_gate::config::{self, Lookup};
 use lazarus_gate::gateway::SteadyClock;
 use lazarus_gate::gateway::sweep::Sweeping;
-use lazarus_gate::gateway::{Clock as _, Gateway, Parts, SetClock, arrival, deliver, inbox, plan, start};
+use lazarus_gate::gateway::{
+    Clock as _, Gateway, InForce, Parts, SetClock, TaskName, arrival, deliver, inbox, plan, revive, start,
+};
 use lazarus_gate::pool::Timestamp;
 use lazarus_gate::probe::{DescriptorBudget, HttpProber, HttpSettings, Sweeper};
 use lazarus_gate::revival::{self, Launcher};
 use lazarus_gate::store::inbox::Input;
 use lazarus_gate::store::{self, OpenOptions, Store};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::{Entry, GATE, World, Written, own_uid};
 
@@ -32,6 +35,7 @@ pub struct Inside {
     terminal: Terminal,
     runtime: tokio::runtime::Runtime,
     said: Cell<u32>,
+    carrying_out: RefCell<Option<JoinHandle<()>>>,
 }
 
 /// When the stories begin.
@@ -65,20 +69,32 @@ impl Write for Written {
 
 impl Inside {
     /// Starts over `world`, with the default times.
-    pub fn of(mut world: World) -> Self {
-        for section in ["schedule", "timing"] {
-            world.gate.as_object_mut().expect("a mapping").remove(section);
-        }
-        // Nobody carries executions out here: stories of time may end before that.
+    pub fn of(world: World) -> Self {
+        Self::with_times(world, json!({}))
+    }
+
+    /// Starts over `world`, with these times and otherwise the default ones.
+    pub fn with_times(mut world: World, timing: Value) -> Self {
+        // Nobody carries executions out here, unless a story wants it: stories of time may end before that.
         world.may_end_half_done();
         world.gate["schedule"] = json!({"interval": "1m"});
+        world.gate["timing"] = timing;
         world.save();
         let clock = Arc::new(SetClock::at(BEGIN));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let (gateway, sweeping) = runtime.block_on(begin(&world, &clock));
         let terminal = Terminal::new(Box::new(world.told.clone())).expect("a thread that writes");
-        let inside = Self { world, gateway, clock, sweeping, terminal, runtime, said: Cell::new(0) };
+        let inside = Self {
+            world,
+            gateway,
+            clock,
+            sweeping,
+            terminal,
+            runtime,
+            said: Cell::new(0),
+            carrying_out: RefCell::default(),
+        };
         inside.sweep();
         inside
     }
@@ -137,8 +153,54 @@ impl Inside {
         self.clock.jump(seconds * 1000);
     }
 
-    /// `me` says something, and it is in the inbox when this returns.
-    pub fn drops_into_the_inbox(&self, line: &str) -> InputId {
+    /// Executions are carried out from now on, by real commands and in real time, until the gate ends.
+    pub fn carries_out(&self) {
+        let carrying_out = self.runtime.spawn(revive::run(Arc::clone(&self.gateway)));
+        self.carrying_out.replace(Some(carrying_out));
+        self.world.until("an execution is taken up", |_| {
+            let (_, state) = self.gateway.status.tasks().into_iter().find(|(task, _)| *task == TaskName::Revive)?;
+            state.filter(|state| state.says.contains("taken up"))
+        });
+    }
+
+    /// Nothing is written to the store until what is returned is dropped.
+    pub fn keeps_the_store_busy(&self) -> mpsc::Sender<()> {
+        let (release, released) = mpsc::channel();
+        let (tell, begun) = mpsc::channel();
+        let store = self.gateway.store.clone();
+        self.runtime.spawn(async move {
+            let busy = store.write(move |_| {
+                Box::pin(async move {
+                    let _ = (tell.send(()), released.recv());
+                    Ok(())
+                })
+            });
+            busy.await.expect("it keeps nothing");
+        });
+        begun.recv().expect("the store is busy");
+        release
+    }
+
+    /// The files as they are on disk are in force.
+    pub fn reloads(&self) {
+        self.world.save();
+        let config = config::load(&self.world.config(), &Bare).unwrap_or_else(|problems| panic!("{problems}")).config;
+        self.gateway.put_in_force(InForce::new(config, false));
+    }
+
+    /// `me` says something and is gone before it is in the inbox; tells whether anybody is called to work it off.
+    pub fn says_and_leaves(&self, line: &str) -> bool {
+        let (id, said) = self.said(line);
+        let release = self.keeps_the_store_busy();
+        self.runtime.block_on(async {
+            let submitted = tokio::time::timeout(Duration::ZERO, inbox::submit(&self.gateway, id, said)).await;
+            assert!(submitted.is_err(), "{submitted:?}");
+            drop(release);
+            tokio::time::timeout(super::DEADLINE, self.gateway.bells.inbox.notified()).await.is_ok()
+        })
+    }
+
+    fn said(&self, line: &str) -> (InputId, Said) {
         let id = InputId(format!("story-{}", self.said.replace(self.said.get() + 1)));
         let said = Said {
             speaker: Speaker::LocalUser(own_uid()),
@@ -147,6 +209,12 @@ impl Inside {
             context: None,
             document: None,
         };
+        (id, said)
+    }
+
+    /// `me` says something, and it is in the inbox when this returns.
+    pub fn drops_into_the_inbox(&self, line: &str) -> InputId {
+        let (id, said) = self.said(line);
         let input = Input {
             id: id.0.clone(),
             source: said.via.key().to_owned(),
@@ -204,6 +272,10 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         self.world.forget_reader();
+        self.gateway.bells.stop();
+        if let Some(carrying_out) = self.carrying_out.take() {
+            self.runtime.block_on(carrying_out).expect("it ends with the gate");
+        }
         let closed = self.runtime.block_on(self.gateway.store.close());
         if !std::thread::panicking() {
             closed.expect("the store closes");
