@@ -105,7 +105,8 @@ impl Seen {
             store::executions::live_after(read, self.newest).await?
         };
         if all {
-            *self = Self { newest: 0, all_at: Some(Instant::now()) };
+            // Not only as far as those that are live: what has ended would be looked through at each ring.
+            *self = Self { newest: store::executions::newest(read).await?, all_at: Some(Instant::now()) };
         }
         self.newest = live.iter().map(|row| row.number).fold(self.newest, i64::max);
         Ok(live)

@@ -175,6 +175,11 @@ pub async fn live_in_short(db: &mut impl Reads) -> Result<Vec<LiveRow>, StoreErr
     row::all(db, select).await
 }
 
+/// The number of the newest execution's row, live or not; 0 if there is none.
+pub async fn newest(db: &mut impl Reads) -> Result<i64, StoreError> {
+    Ok(row::number(db, sql("SELECT MAX(rowid) FROM executions")).await?.unwrap_or(0))
+}
+
 /// Those of them that were made after the row `number`: thousands may be live, and somebody looks for new ones at
 /// every decision.
 pub async fn live_after(db: &mut impl Reads, number: i64) -> Result<Vec<LiveRow>, StoreError> {

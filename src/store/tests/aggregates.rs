@@ -165,6 +165,10 @@ async fn new_live_executions_are_found_without_the_others() {
     assert_eq!(ids(&all), ["x1", "x3"]);
     assert_eq!(ids(&executions::live_after(&mut read, all[0].number).await.unwrap()), ["x3"]);
     assert_eq!(ids(&executions::live_after(&mut read, all[1].number).await.unwrap()), [""; 0]);
+    drop(read);
+    job!(store, |tx| becomes(tx, "x3", Ready, CalledOff).await).unwrap();
+    let mut read = store.read().await.unwrap();
+    assert_eq!(executions::newest(&mut read).await.unwrap(), all[1].number, "nothing behind it is looked through");
 }
 
 #[tokio::test]
