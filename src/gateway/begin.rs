@@ -63,9 +63,9 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
     };
     let posts = hands_over.as_ref().is_some_and(|prepared| !prepared.runs_a_command());
     let prepared = command_of(&in_force, execution);
-    let (run, spec) = match prepared {
+    let (run, spec) = match &prepared {
         Some(command) => {
-            let spec = spec_of(gateway, (case, resume), execution, &command);
+            let spec = spec_of(gateway, (case, resume), execution, command);
             let run = match gateway.run_files.take(execution, &spec).await {
                 Some(run) => run,
                 None => make_file(gateway.runs.clone(), execution, &spec).await?,
@@ -90,6 +90,10 @@ pub async fn begin(gateway: &Arc<Gateway>, case: Option<&Case>, execution: &Exec
                     && !takeover::is_current(tx, &entry, &execution, prepared).await?
                 {
                     // It is prepared anew.
+                    return Ok(None);
+                }
+                if command_of(entry.in_force(), &execution) != prepared {
+                    // Other files came into force meanwhile: what is checked here is not what was made ready.
                     return Ok(None);
                 }
                 let (health, invocation) = match seen {
