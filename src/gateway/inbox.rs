@@ -59,22 +59,27 @@ pub async fn submit(gateway: &Arc<Gateway>, id: InputId, said: Said) -> Result<S
         raw: json!(said).to_string(),
         entered_at: gateway.clock.now(),
     };
-    let arrived = arrival::take_in(gateway, vec![input], Vec::new()).await.map(|mut all| all.pop());
-    match arrived {
-        Err(error) => {
-            gateway.waiting.forget(&id.0);
-            Err(error)
+    let (job, of) = (Arc::clone(gateway), id.0.clone());
+    // In a task of its own: whoever asked may leave at any moment, and what follows from it is still to be called.
+    let taken = tokio::spawn(async move {
+        let arrived = arrival::take_in(&job, vec![input], Vec::new()).await.map(|mut all| all.pop());
+        let is_waited_for = match &arrived {
+            Ok(Some(Arrived { answer: None, appended })) => !matches!(
+                appended,
+                Appended::AlreadyThere { same: false, .. } | Appended::AlreadyThere { answer: Some(_), .. }
+            ),
+            Ok(_) | Err(_) => false,
+        };
+        if !is_waited_for {
+            job.waiting.forget(&of);
         }
-        Ok(Some(Arrived { answer: Some(answer), .. })) => {
-            gateway.waiting.forget(&id.0);
-            Ok(Submitted::Answered(answer))
-        }
-        Ok(Some(Arrived { appended: Appended::AlreadyThere { same: false, .. }, .. })) => {
-            gateway.waiting.forget(&id.0);
-            Ok(Submitted::IdTaken)
-        }
+        arrived
+    });
+    match taken.await.unwrap_or_else(|error| Err(StoreError::Panicked(error.to_string()))) {
+        Err(error) => Err(error),
+        Ok(Some(Arrived { answer: Some(answer), .. })) => Ok(Submitted::Answered(answer)),
+        Ok(Some(Arrived { appended: Appended::AlreadyThere { same: false, .. }, .. })) => Ok(Submitted::IdTaken),
         Ok(Some(Arrived { appended: Appended::AlreadyThere { answer: Some(answer), .. }, .. })) => {
-            gateway.waiting.forget(&id.0);
             Ok(Submitted::Answered(ledger::from_body("inputs", &id.0, &answer)?))
         }
         Ok(_) => {

@@ -119,3 +119,26 @@ fn a_restored_backup_begins_nothing_that_was_approved_back_then() {
     inside.pass(Duration::from_secs(120));
     assert_eq!(inside.count("ada", "asked"), 2);
 }
+
+#[test]
+fn a_command_that_is_replaced_at_that_moment_does_not_run() {
+    let (mut inside, _) = about_to_restart();
+    let release = inside.keeps_the_store_busy();
+    inside.carries_out();
+    let is_made = |world: &World| std::fs::read_dir(world.path("store/runs")).ok()?.next().map(drop);
+    inside.world.until("the old command waits for its beginning", is_made);
+    let replaced = format!(": > '{}'", inside.world.path("replaced").display());
+    inside.world.gate["restart"] = json!([{"run": ["/bin/sh", "-c", replaced, "{agent}"], "timeout": "60s"}]);
+    inside.reloads();
+    drop(release);
+    inside.world.until("the new command has run", |world| world.path("replaced").exists().then_some(()));
+    assert_eq!((inside.world.runs_of("ada"), inside.count("ada", "started")), (0, 1));
+}
+
+#[test]
+fn what_is_said_by_somebody_who_leaves_at_once_is_worked_off_at_once() {
+    let inside = ada_is_dead(World::with_agents(&["ada"]));
+    assert!(inside.says_and_leaves(&format!("approve {}", inside.code("ada"))));
+    inside.work_off_the_inbox();
+    assert_eq!(inside.count("ada", "approved"), 1);
+}
