@@ -182,6 +182,14 @@ pub async fn edit_card(
 /// The card `copy` is said once more to all ids it is known by: one of them was not known before.
 pub async fn edit_again(tx: &mut Tx, copy: &str, id: &str, priority: i64, now: Timestamp) -> Result<(), StoreError> {
     let Some(card) = load(tx, copy).await?.filter(|card| card.state == MessageState::Sent) else { return Ok(()) };
+    // An edit that is due may be on its way at this moment, to fewer ids: it is made to look old (a space more says
+    // nothing in JSON), so that `sent` leaves it due.
+    let again = sql("UPDATE messages SET body = body || ' ', attempts = 0,
+             priority = CASE WHEN priority < $2 THEN priority ELSE $2 END
+         WHERE copy = $1 AND state = 'due'");
+    if tx.execute(again.bind(copy.to_owned()).bind(priority)).await? > 0 {
+        return Ok(());
+    }
     let body = card.body.clone();
     queue_edit(tx, card, id, priority, now, &body).await.map(drop)
 }

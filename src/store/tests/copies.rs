@@ -172,3 +172,27 @@ fn messages_of_the_first_schema_are_kept() {
     assert_eq!(kept, 2);
     assert!(db.execute("DELETE FROM messages WHERE id = 'card'", []).is_err(), "the edit still refers to it");
 }
+
+#[tokio::test]
+async fn an_edit_that_is_on_its_way_while_another_id_is_learned_is_made_once_more() {
+    let place = Place::new();
+    let store = with_a_copy(&place).await;
+    let due = || async { messages::due(&mut store.read().await.unwrap(), "telegram", at(50), 10).await.unwrap() };
+    let card = due().await.remove(0);
+    job!(store, |tx| messages::sent(tx, &card, Some("7"), at(2), "unused").await).unwrap();
+    job!(store, |tx| messages::edit(tx, "copy", "edit", 1, at(3), "\"second\"").await).unwrap();
+    for _ in 0..2 {
+        let on_its_way = due().await.remove(0);
+        job!(store, |tx| {
+            messages::edit_again(tx, "copy", "unused", 1, at(4)).await?;
+            messages::sent(tx, &on_its_way, None, at(5), "unused").await
+        })
+        .unwrap();
+        let still = due().await;
+        assert_eq!(still.len(), 1, "the other id has not had it");
+        assert_eq!((still[0].id.as_str(), still[0].body.trim_end()), ("edit", "\"second\""));
+    }
+    let last = due().await.remove(0);
+    job!(store, |tx| messages::sent(tx, &last, None, at(6), "unused").await).unwrap();
+    assert!(due().await.is_empty());
+}
