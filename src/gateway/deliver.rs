@@ -44,25 +44,34 @@ type Group = (String, Vec<MessageRow>);
 /// and none for targets that are to be left alone for now: what came later must not overtake.
 async fn waiting(gateway: &Gateway, channel: &str, busy: BTreeSet<String>) -> Result<Vec<Group>, StoreError> {
     let now = gateway.clock.now();
-    let (rows, held) = {
-        let mut read = gateway.store.read().await?;
-        let held = store::messages::held(&mut read, channel, now).await?;
-        (store::messages::due(&mut read, channel, now, READ).await?, held)
-    };
     let mut order: Vec<String> = Vec::new();
     let mut groups: BTreeMap<String, Vec<MessageRow>> = BTreeMap::new();
-    for row in rows {
-        if busy.contains(&row.target) || held.contains(&row.target) {
-            continue;
+    let mut read = gateway.store.read().await?;
+    let mut passed = store::messages::held(&mut read, channel, now).await?;
+    passed.extend(busy);
+    let mut rows = store::messages::due(&mut read, channel, now, READ).await?;
+    loop {
+        let all = rows.len() < READ as usize;
+        for row in rows {
+            if passed.contains(&row.target) {
+                continue;
+            }
+            if !groups.contains_key(&row.target) {
+                order.push(row.target.clone());
+            }
+            let group = groups.entry(row.target.clone()).or_default();
+            if group.len() < TOGETHER {
+                group.push(row);
+            }
         }
-        if !groups.contains_key(&row.target) {
-            order.push(row.target.clone());
+        if all || order.len() >= TARGETS {
+            break;
         }
-        let group = groups.entry(row.target.clone()).or_default();
-        if group.len() < TOGETHER {
-            group.push(row);
-        }
+        // A target with so many messages hides those behind it, which may be the only ones that can be sent now.
+        passed.extend(order.iter().cloned());
+        rows = store::messages::due_elsewhere(&mut read, channel, now, &passed, READ).await?;
     }
+    drop(read);
     Ok(order.into_iter().filter_map(|target| groups.remove_entry(&target)).collect())
 }
 

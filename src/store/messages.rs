@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::error::StoreError;
-use super::row::{self, sql, stored, words};
+use super::row::{self, Sql, sql, stored, words};
 use super::tx::{Reads, Tx};
 use crate::pool::Timestamp;
 
@@ -234,16 +234,33 @@ pub async fn due(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<MessageRow>, StoreError> {
-    let select = sql("SELECT m.id, m.channel, m.target, m.about, m.copy, m.kind, m.priority, m.created_at, m.state,
+    let mut select = select_due(channel, now);
+    select.push(" ORDER BY m.priority, m.created_at, m.id LIMIT ").push_bind(i64::from(limit));
+    row::all(db, select).await
+}
+
+/// The same, but nothing for those `targets`, of which there are some.
+pub async fn due_elsewhere(
+    db: &mut impl Reads,
+    channel: &str,
+    now: Timestamp,
+    targets: &BTreeSet<String>,
+    limit: u32,
+) -> Result<Vec<MessageRow>, StoreError> {
+    let mut select = select_due(channel, now);
+    select.push(" AND m.target NOT IN ").push_list(targets.iter().cloned());
+    select.push(" ORDER BY m.priority, m.created_at, m.id LIMIT ").push_bind(i64::from(limit));
+    row::all(db, select.once()).await
+}
+
+fn select_due(channel: &str, now: Timestamp) -> Sql {
+    sql("SELECT m.id, m.channel, m.target, m.about, m.copy, m.kind, m.priority, m.created_at, m.state,
              m.attempts, m.next_at, COALESCE(m.remote_id, card.remote_id) AS remote_id, m.sent_at, m.body
          FROM messages m LEFT JOIN messages card ON card.id = m.copy
          WHERE m.channel = $1 AND m.state = 'due' AND m.next_at <= $2
-             AND (m.copy IS NULL OR card.remote_id IS NOT NULL)
-         ORDER BY m.priority, m.created_at, m.id LIMIT $3")
+             AND (m.copy IS NULL OR card.remote_id IS NOT NULL)")
     .bind(channel.to_owned())
     .bind(now.as_millis())
-    .bind(i64::from(limit));
-    row::all(db, select).await
 }
 
 /// The targets of `channel` for which something that is due has to wait beyond `now`: whatever came later

@@ -10,5 +10,6 @@ mod keepers;
 mod missions;
 mod people;
 mod policy;
+mod sending;
 mod time;
 mod waiting;

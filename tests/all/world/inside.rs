@@ -6,8 +6,9 @@ use std::io::Write;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use lazarus_gate::approval::{Channel, InputId, Said, Speaker};
-use lazarus_gate::channel::Terminal;
+use lazarus_gate::channel::{Delivery, Outgoing, Terminal};
 use lazarus_gate::config::{self, Lookup};
 use lazarus_gate::gateway::SteadyClock;
 use lazarus_gate::gateway::sweep::Sweeping;
@@ -20,6 +21,7 @@ use lazarus_gate::revival::{self, Launcher};
 use lazarus_gate::store::inbox::Input;
 use lazarus_gate::store::{self, OpenOptions, Store};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::{Entry, GATE, World, Written, own_uid};
@@ -53,6 +55,31 @@ impl Lookup for Bare {
 
     fn has_service_manager(&self) -> bool {
         false
+    }
+}
+
+/// A terminal with one target that takes nothing, and one that tells when it is reached.
+struct Uneven {
+    slow: &'static str,
+    quick: &'static str,
+    reached: Notify,
+}
+
+impl lazarus_gate::channel::Channel for Uneven {
+    fn name(&self) -> &'static str {
+        "terminal"
+    }
+
+    fn deliver<'a>(&'a self, message: Outgoing<'a>) -> BoxFuture<'a, Delivery> {
+        Box::pin(async move {
+            if message.target == self.slow {
+                std::future::pending::<()>().await;
+            }
+            if message.target == self.quick {
+                self.reached.notify_one();
+            }
+            Delivery::Delivered { remote_id: None }
+        })
     }
 }
 
@@ -161,6 +188,32 @@ impl Inside {
             let (_, state) = self.gateway.status.tasks().into_iter().find(|(task, _)| *task == TaskName::Revive)?;
             state.filter(|state| state.says.contains("taken up"))
         });
+    }
+
+    /// The gate's time.
+    pub fn now(&self) -> Timestamp {
+        self.gateway.clock.now()
+    }
+
+    /// Something is written to the store.
+    pub fn writes<F>(&self, job: F)
+    where
+        F: for<'t> FnOnce(&'t mut store::Tx) -> BoxFuture<'t, Result<(), store::StoreError>> + Send + 'static,
+    {
+        self.runtime.block_on(self.gateway.store.write(job)).expect("it is kept");
+    }
+
+    /// Whether a message reaches the target `quick` while another one never takes what it is sent.
+    pub fn delivers_although(&self, slow: &'static str, quick: &'static str) -> bool {
+        let channel = Uneven { slow, quick, reached: Notify::new() };
+        let rung = Notify::new();
+        self.runtime.block_on(async {
+            let reached = tokio::time::timeout(super::DEADLINE, channel.reached.notified());
+            tokio::select! {
+                reached = reached => reached.is_ok(),
+                sent = deliver::step(&self.gateway, &channel, &rung) => panic!("it came to an end: {sent:?}"),
+            }
+        })
     }
 
     /// Nothing is written to the store until what is returned is dropped.
