@@ -45,10 +45,16 @@ impl Room {
     /// The same in any style; the daemon is not started yet.
     pub fn in_style(style: &str, names: &[&str]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let relay = relay();
-        let url = runtime.block_on(async {
-            relay.run().await.expect("a relay");
-            relay.url().await.to_string()
+        let (relay, url) = runtime.block_on(async {
+            // It looks for a port that is free and takes it a moment later, when it may be another test's.
+            for _ in 0..5 {
+                let relay = relay();
+                if relay.run().await.is_ok() {
+                    let url = relay.url().await.to_string();
+                    return (relay, url);
+                }
+            }
+            panic!("no relay came up")
         });
         let (gate, kim, lee) = (keys(1), keys(2), keys(3));
         let approves: &[&str] = if names.contains(&"bob") { &["bob-mission"] } else { &[] };
