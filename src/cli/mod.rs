@@ -121,7 +121,12 @@ enum Verb {
     Handback(handback::HandbackArgs),
     Inbox(inbox::InboxArgs),
     Whoami(whoami::WhoamiArgs),
-    Plan(plan::PlanArgs),
+    Plan {
+        #[command(flatten)]
+        at: ConfigAt,
+        #[command(flatten)]
+        args: plan::PlanArgs,
+    },
     Check {
         #[command(flatten)]
         at: ConfigAt,
@@ -182,7 +187,7 @@ fn run(world: &World, cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Verb::Quickstart(args) => quickstart::run(&args)?,
         Verb::ExampleAgent(args) => example_agent::run(&args)?,
-        Verb::Plan(args) => plan_world::run(world, &before, &args)?,
+        Verb::Plan { at, args } => plan_world::run(world, &Place::from(at).or(&before), &args)?,
         Verb::Pending(args) => placed!(pending, args),
         Verb::Show(args) => placed!(show, args),
         Verb::Approve(args) => placed!(approve, args),

@@ -39,6 +39,12 @@ impl ConfigAt {
     }
 }
 
+impl From<ConfigAt> for Place {
+    fn from(at: ConfigAt) -> Self {
+        Self { at, socket: None }
+    }
+}
+
 impl Place {
     /// What stands here, or else before the subcommand.
     pub fn or(&self, before: &Self) -> Self {
@@ -46,6 +52,11 @@ impl Place {
             at: ConfigAt { config: self.at.config.clone().or_else(|| before.at.config.clone()) },
             socket: self.socket.clone().or_else(|| before.socket.clone()),
         }
+    }
+
+    /// Whether somebody said which file is meant: by a flag, or by the environment.
+    pub fn names_a_config(&self, ambient: &Ambient) -> bool {
+        self.at.config.is_some() || ambient.config.is_some()
     }
 
     /// The gateway's file; an error tells where it was looked for.

@@ -41,12 +41,14 @@ const LARGE_FLEET: usize = 50;
 #[derive(Clone, Debug, clap::Args)]
 #[command(infer_long_args = true)]
 pub struct PlanArgs {
-    /// The fleet (YAML).
-    #[arg(long, value_name = "FILE", default_value = "config/lazarus-registry.yaml")]
-    pub registry: PathBuf,
-    /// The policy (JSON); without the file: ask, after 600 seconds.
-    #[arg(long, value_name = "FILE", default_value = "config/resurrection_pool.json")]
-    pub policy: PathBuf,
+    /// The fleet (YAML) [default: as the gateway's file that --config names says, else
+    /// config/lazarus-registry.yaml]
+    #[arg(long, value_name = "FILE")]
+    pub registry: Option<PathBuf>,
+    /// The policy (JSON); without the file: ask, after 600 seconds [default: as for --registry, else
+    /// config/resurrection_pool.json]
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     /// When each agent was last seen healthy (JSON), kept from run to run.
     #[arg(long, value_name = "FILE", default_value = "/var/lib/lazarus/resurrection_pool_state.json")]
     pub state: PathBuf,
@@ -61,9 +63,13 @@ pub struct PlanArgs {
     pub dry_run: bool,
 }
 
-/// What the files do not say; the defaults are the reference's.
+/// What neither the flags nor the three files say; the defaults are the reference's.
 #[derive(Clone, Debug)]
 pub struct PlanSettings {
+    /// The fleet, where no flag names it.
+    pub registry: PathBuf,
+    /// The policy, where no flag names it.
+    pub policy: PathBuf,
     /// Which hosts are this machine.
     pub local_hosts: LocalHosts,
     /// How units are called.
@@ -74,7 +80,13 @@ pub struct PlanSettings {
 
 impl Default for PlanSettings {
     fn default() -> Self {
-        Self { local_hosts: LocalHosts::default(), units: UnitTemplate::default(), issue: DEFAULT_ISSUE }
+        Self {
+            registry: "config/lazarus-registry.yaml".into(),
+            policy: "config/resurrection_pool.json".into(),
+            local_hosts: LocalHosts::default(),
+            units: UnitTemplate::default(),
+            issue: DEFAULT_ISSUE,
+        }
     }
 }
 
@@ -112,8 +124,8 @@ pub async fn run(
             "--execute is refused while {holder} holds the store: two would act on one fleet; stop it or leave --execute out"
         );
     }
-    let registry = load_registry(&args.registry)?;
-    let policy = load_policy(&args.policy)?;
+    let registry = load_registry(args.registry.as_ref().unwrap_or(&settings.registry))?;
+    let policy = load_policy(args.policy.as_ref().unwrap_or(&settings.policy))?;
     // Held from reading to writing, so that of two runs one waits its turn with an error.
     let state_file = if args.dry_run { None } else { Some(StateFile::open(&args.state)?) };
     let state = load_state(&args.state)?;

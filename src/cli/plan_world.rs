@@ -5,22 +5,38 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
+use anyhow::anyhow;
+
 use super::World;
 use super::place::Place;
 use super::plan::{self, PlanArgs, PlanSettings, PlanWorld, SystemctlCommands};
+use crate::config::{self, Users};
 use crate::pool::{Execution, GatewayAnswer, RestartCommand};
 use crate::probe::{self, HttpProber, HttpSettings, ProbeError, system_ca_bundle};
 use crate::store::{DaemonLock, StoreError};
 
 /// Runs `plan` on this machine. The three files come from its flags; what lies outside of them (which
 /// hosts are local, how units are called, the issue, the store) from the gateway's file, if one is there.
-pub(super) fn run(world: &World, before: &Place, args: &PlanArgs) -> anyhow::Result<ExitCode> {
-    let gate = before.reach(&world.ambient)?.gate;
-    let settings = gate.as_ref().map_or_else(PlanSettings::default, |gate| PlanSettings {
-        local_hosts: gate.local_hosts.clone(),
-        units: gate.unit.clone(),
-        issue: gate.issue,
-    });
+/// One that was named tells which fleet and policy are meant, too; one that merely lies there does not, so
+/// that a timer which ran the script goes on as before.
+pub(super) fn run(world: &World, place: &Place, args: &PlanArgs) -> anyhow::Result<ExitCode> {
+    let is_named = place.names_a_config(&world.ambient);
+    let gate = if is_named {
+        let path = place.config(&world.ambient)?;
+        Some(config::load_gate_only(&path, &Users::of_this_machine()).map_err(|problem| anyhow!("{problem}"))?)
+    } else {
+        place.reach(&world.ambient)?.gate
+    };
+    let mut settings = PlanSettings::default();
+    if let Some(gate) = &gate {
+        if is_named {
+            settings.registry.clone_from(&gate.files.registry);
+            settings.policy.clone_from(&gate.files.policy);
+        }
+        settings.local_hosts.clone_from(&gate.local_hosts);
+        settings.units.clone_from(&gate.unit);
+        settings.issue = gate.issue;
+    }
     let machine = Machine::new(gate.map(|gate| gate.store.path))?;
     super::block_on(plan::run(args, &settings, &machine, &mut anstream::stdout().lock()))?
 }

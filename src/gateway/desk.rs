@@ -66,7 +66,7 @@ impl Desk for GatewayDesk {
                     state: match state {
                         Some(state) if state.ok => state.says,
                         Some(state) => format!("FAILED: {}", state.says),
-                        None => "has not run yet".to_owned(),
+                        None => "waits for its first turn".to_owned(),
                     },
                 })
                 .collect(),

@@ -179,7 +179,8 @@ pub enum BusReply {
 /// All missions, one a line.
 pub fn missions_text(missions: &[MissionLine]) -> String {
     if missions.is_empty() {
-        return "There is no mission. `newmission NAME title` makes one.".to_owned();
+        return "There is no mission. `newmission NAME title` makes one, or `mission create` on the command line."
+            .to_owned();
     }
     missions.iter().map(line).collect::<Vec<_>>().join("\n")
 }

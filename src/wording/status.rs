@@ -188,8 +188,8 @@ pub fn status_text(view: &StatusView, setting: &Setting, now: Timestamp) -> Stri
         });
     }
     section(&mut lines, "Tasks", &view.tasks, |one| {
-        let at = one.at.map_or("not run yet".to_owned(), time);
-        format!("{}: {} ({at})", harmless(&one.name, SHORT_MAX), harmless(&one.state, REASON_MAX))
+        let at = one.at.map_or(String::new(), |at| format!(" ({})", time(at)));
+        format!("{}: {}{at}", harmless(&one.name, SHORT_MAX), harmless(&one.state, REASON_MAX))
     });
     lines.join("\n")
 }

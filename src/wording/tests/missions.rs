@@ -49,7 +49,7 @@ fn missions_and_one_of_them() {
     ]);
     assert_snapshot!(all, @r"
     -- none
-    There is no mission. `newmission NAME title` makes one.
+    There is no mission. `newmission NAME title` makes one, or `mission create` on the command line.
     -- list
     forge: the forge (3 events)
     archive (1 event, being imported)

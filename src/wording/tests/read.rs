@@ -364,7 +364,7 @@ fn the_status() {
     Messages not sent yet: 2.
     Tasks: 2
       expiry: nothing due (06:05:06 CEST)
-      probe: sweeping (not run yet)
+      probe: sweeping
     ");
     assert_snapshot!(status_text(&StatusView::default(), &setting(), NOW), @r"
     Daemon: NOT RUNNING. What follows is what the store last knew.

@@ -73,3 +73,15 @@ fn an_agent_that_moves_to_another_mission_is_asked_about_anew() {
     world.says(&["approve", &old]).refused("");
     assert_eq!(world.runs_of("ada"), 0);
 }
+
+#[test]
+fn a_plan_is_about_the_fleet_that_the_named_file_means() {
+    let world = World::with_agents(&["ada", "bob"]);
+    world.save();
+    let state = world.path("state.json").to_string_lossy().into_owned();
+    let planned = world.says(&["plan", "--json", "--dry-run", "--state", &state]);
+    planned.taken();
+    let snapshot = planned.found("snapshot").expect("who was probed");
+    let agents: Vec<&String> = snapshot.as_object().expect("by agent").keys().collect();
+    assert_eq!(agents, ["ada", "bob"]);
+}
