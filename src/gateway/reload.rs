@@ -1,7 +1,7 @@
 //! Watches the files. A change that is right is put in force whole; one with an error changes
 //! nothing, except that whoever was removed from `people` is out at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -53,8 +53,21 @@ pub fn seen(config: &Config) -> Seen {
     Seen(paths.iter().map(look).collect())
 }
 
+/// What is in force and was not told yet. The next load compares with what is in force by then, and would not find it
+/// any more; so it stays here until it is on record.
+type Owed = VecDeque<Alarm>;
+
+/// Tells what is owed, and forgets what is on record.
+async fn tell(gateway: &Arc<Gateway>, owed: &mut Owed) -> Result<(), StoreError> {
+    while let Some(alarm) = owed.front() {
+        speak::raise(gateway, alarm.clone()).await?;
+        owed.pop_front();
+    }
+    Ok(())
+}
+
 /// Loads the files anew, and puts them in force if they are right.
-pub async fn step(gateway: &Arc<Gateway>) -> Result<bool, StoreError> {
+async fn step(gateway: &Arc<Gateway>, owed: &mut Owed) -> Result<bool, StoreError> {
     let old = gateway.in_force();
     let (path, has_manager) = (old.config.path.clone(), gateway.has_manager);
     let loaded = tokio::task::spawn_blocking(move || {
@@ -68,14 +81,15 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<bool, StoreError> {
         Ok((Ok(loaded), _)) => {
             let changes = config::diff(&old.config, &loaded.config).into_iter().map(from_when).collect::<Vec<_>>();
             let new = InForce::new(loaded.config, gateway.has_manager);
-            take_over(gateway, &old.people, new, Revocations::OfThoseWhoLeftEnd).await?;
+            put_in_force(gateway, &old.people, new, owed);
+            if !changes.is_empty() {
+                owed.push_back(Alarm::NewConfig { changes });
+            }
+            record(gateway, Revocations::OfThoseWhoLeftEnd).await?;
             gateway.status.set_stale_config(None);
             gateway.bells.mended.notify_one();
             gateway.bells.mended_nostr.notify_one();
             gateway.status.settle("reload");
-            if !changes.is_empty() {
-                speak::raise(gateway, Alarm::NewConfig { changes }).await?;
-            }
             Ok(true)
         }
         Ok((Err(problems), people)) => {
@@ -89,7 +103,8 @@ pub async fn step(gateway: &Arc<Gateway>) -> Result<bool, StoreError> {
                 let mut config = old.config.clone();
                 config.gate = Arc::new(gate);
                 let narrowed = InForce::with_people(config, people, gateway.has_manager);
-                take_over(gateway, &old.people, narrowed, Revocations::Stay).await?;
+                put_in_force(gateway, &old.people, narrowed, owed);
+                record(gateway, Revocations::Stay).await?;
             }
             gateway.status.set_stale_config(Some(first.clone()));
             let alarm = Alarm::ReloadFailed { problem: first, problems: count };
@@ -140,44 +155,36 @@ enum Revocations {
     OfThoseWhoLeftEnd,
 }
 
-/// Puts `new` in force, and says who is out by it and which mission nobody approves any more.
-async fn take_over(
-    gateway: &Arc<Gateway>,
-    before: &People,
-    new: InForce,
-    revocations: Revocations,
-) -> Result<(), StoreError> {
-    let gone: Vec<PersonId> =
-        before.iter().map(|person| person.id.clone()).filter(|id| new.people.get(id).is_none()).collect();
+/// Puts `new` in force; who is out by it and which mission nobody approves any more is owed.
+fn put_in_force(gateway: &Gateway, before: &People, new: InForce, owed: &mut Owed) {
+    let gone = before.iter().map(|person| person.id.clone()).filter(|id| new.people.get(id).is_none());
     let orphaned_before: BTreeSet<_> = new.missions_without_approvers(before).into_iter().collect();
-    let orphaned: Vec<_> = new
-        .missions_without_approvers(&new.people)
-        .into_iter()
-        .filter(|mission| !orphaned_before.contains(mission))
-        .collect();
-    let known: BTreeSet<PersonId> = new.people.iter().map(|person| person.id.clone()).collect();
+    let orphaned = new.missions_without_approvers(&new.people).into_iter();
+    let orphaned = orphaned.filter(|mission| !orphaned_before.contains(mission));
+    owed.extend(gone.map(|person| Alarm::PersonRevoked { person, by: None }));
+    owed.extend(orphaned.map(|mission| Alarm::MissionWithoutApprovers { mission }));
     gateway.put_in_force(new);
+    gateway.bells.committed();
+}
+
+/// What the files in force mean for the store. Doing it again changes nothing.
+async fn record(gateway: &Arc<Gateway>, revocations: Revocations) -> Result<(), StoreError> {
     note_keys(gateway).await?;
     if revocations == Revocations::OfThoseWhoLeftEnd {
         // Whoever was revoked and has left the file is forgotten: they may come back by it.
+        let in_force = gateway.in_force();
         gateway
             .store
             .write(move |tx| {
                 Box::pin(async move {
                     let revoked = ledger::revoked(tx).await?;
-                    let left: BTreeSet<PersonId> = revoked.intersection(&known).cloned().collect();
+                    let left: BTreeSet<PersonId> =
+                        revoked.iter().filter(|id| in_force.people.get(id).is_some()).cloned().collect();
                     if left == revoked { Ok(()) } else { ledger::set_revoked(tx, &left).await }
                 })
             })
             .await?;
     }
-    for person in gone {
-        speak::raise(gateway, Alarm::PersonRevoked { person, by: None }).await?;
-    }
-    for mission in orphaned {
-        speak::raise(gateway, Alarm::MissionWithoutApprovers { mission }).await?;
-    }
-    gateway.bells.committed();
     Ok(())
 }
 
@@ -192,6 +199,7 @@ pub async fn note_keys(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
 
 /// Runs until the daemon stops.
 pub async fn run(gateway: Arc<Gateway>, mut last: Seen) {
+    let mut owed = Owed::new();
     loop {
         let period = gateway.in_force().config.gate.timing.reload_check;
         let asked = tokio::select! {
@@ -204,7 +212,9 @@ pub async fn run(gateway: Arc<Gateway>, mut last: Seen) {
             continue;
         }
         last = now;
-        match step(&gateway).await {
+        let taken = step(&gateway, &mut owed).await;
+        let told = tell(&gateway, &mut owed).await;
+        match taken.and_then(|taken| told.map(|()| taken)) {
             Ok(taken) => {
                 let says = if taken { "the files were loaded" } else { "the files have an error; the old ones hold" };
                 gateway.status.task(TaskName::Reload, taken, says, gateway.clock.now());
@@ -212,7 +222,9 @@ pub async fn run(gateway: Arc<Gateway>, mut last: Seen) {
             Err(error) => {
                 // Not recorded, so not done: it is tried again at the next look.
                 last = Seen::default();
-                gateway.status.task(TaskName::Reload, false, super::inbox::chain(&error), gateway.clock.now());
+                let says = super::inbox::chain(&error);
+                tracing::error!(error = says, "a change of the files could not be recorded, and is tried again");
+                gateway.status.task(TaskName::Reload, false, says, gateway.clock.now());
             }
         }
     }

@@ -104,6 +104,23 @@ fn whoever_is_taken_out_of_a_half_broken_file_is_out_at_once() {
 }
 
 #[test]
+fn whoever_left_while_the_store_took_nothing_is_told_of_when_it_does_again() {
+    let mut world = World::with_agents(&["ada"]);
+    world.gate["people"]["kim"] = json!({"local_user": KIM, "approves": "*"});
+    let mut world = world.start();
+    world.change_store(
+        "CREATE TRIGGER full BEFORE INSERT ON journal BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
+    );
+    world.gate["people"].as_object_mut().expect("a mapping").remove("kim");
+    world.save();
+    let tried = "a change of the files could not be recorded";
+    world.until("the change was taken in and not recorded", |world| world.log.text().contains(tried).then_some(()));
+    world.change_store("DROP TRIGGER full");
+    world.until_told("kim is out of `people`");
+    world.until_journal("", "new_config");
+}
+
+#[test]
 fn whoever_is_revoked_decides_nothing_any_more_and_what_they_approved_does_not_run() {
     let mut world = World::with_agents(&["ada"]);
     let others = world.hire("kim", KIM, &["*"]);
