@@ -9,10 +9,12 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use futures_util::FutureExt as _;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -140,7 +142,12 @@ async fn step(
         let (execution, incident) = (ExecutionId(row.id), IncidentId(row.incident_id));
         routines.spawn(async move {
             let attending = Attending { attended: &attended, id: &execution.0 };
-            carry(&gateway, &attended, &execution, &incident, fresh).await;
+            let carried = AssertUnwindSafe(carry(&gateway, &attended, &execution, &incident, fresh)).catch_unwind();
+            if carried.await.is_err() {
+                // It is taken up again, from what the store says; nobody would know why it does not come to an end.
+                tell_stuck(&gateway, &execution, &incident, "its routine broke off inside".to_owned()).await;
+                pause_for(&gateway, PAUSE).await;
+            }
             drop(attending);
             // Another one may have become ready while this one stood in its list.
             gateway.bells.committed();
@@ -190,49 +197,88 @@ async fn carry(
     incident: &IncidentId,
     fresh: Option<Execution>,
 ) {
-    // Held over the command, not over its verification: that is only looking.
-    let mut turn = tokio::select! {
-        turn = attended.commands.acquire() => turn.ok(),
+    let mut turn = Turn { commands: &attended.commands, held: None };
+    // Also for what runs already: a start takes a whole fleet up.
+    tokio::select! {
+        () = turn.take() => {}
         () = gateway.bells.stopped() => return,
-    };
+    }
     let mut errors = 0;
     let mut known = fresh;
     loop {
+        let had_turn = turn.held.is_some();
         let outcome = tokio::select! {
-            outcome = further(gateway, id, incident, known.take()) => outcome,
+            outcome = further(gateway, id, incident, known.take(), &mut turn) => outcome,
             () = gateway.bells.stopped() => return,
         };
-        if outcome.is_ok() {
-            drop(turn.take());
-            errors = 0;
-        }
         match outcome {
+            // To have waited for its turn is no step yet: the errors before it go on counting.
+            Ok(Further::Goes(_)) if !had_turn && turn.held.is_some() => {}
             Ok(Further::Goes(by_now)) => {
+                if errors >= STUCK_AFTER {
+                    gateway.status.settle(&stuck(id));
+                }
+                errors = 0;
                 known = by_now;
                 gateway.bells.deliver();
             }
-            Ok(Further::Ended) => return,
+            Ok(Further::Ended) => {
+                gateway.status.settle(&stuck(id));
+                return;
+            }
             Err(error) => {
-                drop(turn.take());
+                // Whoever waits for the disk must not stand before those that need not.
+                turn.give_back();
                 errors += 1;
                 tracing::error!(execution = id.0, error = error, "an execution waits");
                 gateway.status.task(TaskName::Revive, false, error.clone(), gateway.clock.now());
                 if errors == STUCK_AFTER {
-                    tell_stuck(gateway, incident, error).await;
+                    tell_stuck(gateway, id, incident, error).await;
                 }
-                let pause = PAUSE.saturating_mul(1 << errors.min(6)).min(PAUSE_MAX);
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = gateway.bells.stopped() => return,
+                pause_for(gateway, PAUSE.saturating_mul(1 << errors.min(6)).min(PAUSE_MAX)).await;
+                if gateway.bells.is_stopping() {
+                    return;
                 }
             }
         }
     }
 }
 
+/// Some time passes, or the daemon stops.
+async fn pause_for(gateway: &Gateway, time: Duration) {
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        () = gateway.bells.stopped() => {}
+    }
+}
+
+/// A routine's turn to run a command: held over the command, not over its verification, which is only looking.
+struct Turn<'a> {
+    commands: &'a Semaphore,
+    held: Option<SemaphorePermit<'a>>,
+}
+
+impl Turn<'_> {
+    /// Waits for it, unless it is held already.
+    async fn take(&mut self) {
+        if self.held.is_none() {
+            self.held = self.commands.acquire().await.ok();
+        }
+    }
+
+    fn give_back(&mut self) {
+        self.held = None;
+    }
+}
+
+/// The cause of the alarm that an execution is stuck.
+fn stuck(id: &ExecutionId) -> String {
+    format!("execution: {}", id.0)
+}
+
 /// An execution fails again and again for a reason of its own (a damaged row, a promise that its step
 /// would break): people are told once.
-async fn tell_stuck(gateway: &Arc<Gateway>, incident: &IncidentId, what: String) {
+async fn tell_stuck(gateway: &Arc<Gateway>, id: &ExecutionId, incident: &IncidentId, what: String) {
     let agent = {
         let Ok(mut read) = gateway.store.read().await else { return };
         match store::incidents::load(&mut read, &incident.0).await {
@@ -241,7 +287,7 @@ async fn tell_stuck(gateway: &Arc<Gateway>, incident: &IncidentId, what: String)
         }
     };
     let alarm = Alarm::BrokenPromise { agent, what };
-    if gateway.status.raise(format!("execution: {}", incident.0), alarm.clone(), gateway.clock.now())
+    if gateway.status.raise(stuck(id), alarm.clone(), gateway.clock.now())
         && let Err(error) = speak::raise(gateway, alarm).await
     {
         tracing::error!(error = %error, "an alarm could not be recorded");
@@ -264,6 +310,7 @@ async fn further(
     id: &ExecutionId,
     incident: &IncidentId,
     known: Option<Execution>,
+    turn: &mut Turn<'_>,
 ) -> Result<Further, String> {
     // The packet of a substitution tells the whole case.
     let known = known.filter(|execution| execution.id == *id && execution.action == Action::Restart);
@@ -278,12 +325,20 @@ async fn further(
         }
     };
     match (&execution.state, &case) {
+        (ExecutionState::Ready, _) if turn.held.is_none() => {
+            // An earlier try failed, or its command never started. What was read before the wait is old after it.
+            turn.take().await;
+            Ok(Further::Goes(None))
+        }
         (ExecutionState::Ready, case) => begin(gateway, case.as_ref(), &execution).await,
         (ExecutionState::Running { .. }, Some(case)) if execution.takeover.is_some() && execution.run.is_none() => {
             handover::deliver(gateway, case, &execution).await
         }
         (ExecutionState::Running { .. }, _) => await_shim(gateway, &execution, None).await,
-        (ExecutionState::Done { .. } | ExecutionState::Unknown { .. }, _) => look(gateway, &execution).await,
+        (ExecutionState::Done { .. } | ExecutionState::Unknown { .. }, _) => {
+            turn.give_back();
+            look(gateway, &execution).await
+        }
         (
             ExecutionState::CalledOff { .. }
             | ExecutionState::Failed { .. }

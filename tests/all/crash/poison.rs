@@ -135,3 +135,19 @@ fn an_input_that_cannot_be_worked_off_at_a_start_is_set_aside_for_its_own_reason
         assert_eq!(world.runs_of("ada"), 1);
     });
 }
+
+#[test]
+fn an_execution_whose_routine_broke_off_is_told_of_and_goes_on() {
+    in_turn(|| {
+        let mut world = World::with_agents(&["ada"]).but(calm);
+        world.save();
+        start_with(&mut world, "revive.before_settle!");
+        world.until_all_healthy();
+        world.silence("ada");
+        let code = world.asked_about("ada");
+        world.says(&["approve", &code]).taken();
+        world.until_told("its routine broke off inside");
+        world.until_journal("ada", "recovered");
+        assert_eq!(world.runs_of("ada"), 1);
+    });
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::json;
 
-use crate::world::{Daemon, GATE, Restart, World};
+use crate::world::{Daemon, GATE, Inside, Restart, World, pause};
 
 #[test]
 fn a_command_fails_and_people_are_asked_anew_with_what_happened() {
@@ -195,4 +195,36 @@ fn run_files_go_with_their_executions_and_strays_by_their_age() {
     }
     world.let_commands_go_on();
     world.until_journal("bob", "recovered");
+}
+
+#[test]
+fn a_fleet_that_waited_for_the_disk_is_not_started_all_at_once() {
+    let names: Vec<String> = (0..70).map(|number| format!("a{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let world = World::with_agents(&names).but(|world| world.policy["default_policy"]["mode"] = json!("yes"));
+    world.restart_command(Restart::Waits);
+    let inside = Inside::of(world);
+    inside.pass(Duration::from_secs(60));
+    for name in &names {
+        inside.world.silence(name);
+    }
+    inside.pass(Duration::from_secs(120));
+    assert_eq!(inside.world.live_executions().len(), names.len());
+    // Each is looked at once more, and then its file cannot be made.
+    let (runs, aside) = (inside.world.path("store/runs"), inside.world.path("store/aside"));
+    fs::rename(&runs, &aside).expect("the folder is moved");
+    inside.pass_unnoticed(Duration::from_secs(150));
+    let looked: Vec<u64> = names.iter().map(|name| inside.world.probes_of(name)).collect();
+    inside.carries_out();
+    inside.world.until("all were tried", |world| {
+        names.iter().zip(&looked).all(|(name, before)| world.probes_of(name) > *before).then_some(())
+    });
+    fs::rename(&aside, &runs).expect("the folder is moved back");
+    let run = || inside.world.runs().len();
+    inside.world.until("many commands run", |_| (run() >= 64).then_some(()));
+    // The second tries come two seconds after the first ones.
+    pause(Duration::from_secs(3));
+    assert_eq!(run(), 64);
+    inside.world.let_commands_go_on();
+    inside.world.until("all have run", |_| (run() == names.len()).then_some(()));
 }
