@@ -47,8 +47,9 @@ pub struct SteadyClock {
     anchor: Mutex<Anchor>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Anchor {
+/// Where the gateway's time is tied to the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchor {
     wall: Timestamp,
     elapsed: Duration,
 }
@@ -67,7 +68,16 @@ impl SteadyClock {
 
     /// Takes the wall clock's word again.
     pub fn anchor(&self) {
-        let anchor = Anchor { wall: self.machine.now(), elapsed: self.machine.elapsed() };
+        self.anchor_at(Anchor { wall: self.machine.now(), elapsed: self.machine.elapsed() });
+    }
+
+    /// Where it is anchored.
+    pub fn anchored(&self) -> Anchor {
+        *self.anchor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes by `anchor`, an earlier one: what was to go with a newer one was not kept.
+    pub fn anchor_at(&self, anchor: Anchor) {
         *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) = anchor;
     }
 }
@@ -75,7 +85,7 @@ impl SteadyClock {
 impl SteadyClock {
     /// The gateway's time.
     pub fn now(&self) -> Timestamp {
-        let anchor = *self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        let anchor = self.anchored();
         anchor.wall.plus(self.machine.elapsed().saturating_sub(anchor.elapsed))
     }
 

@@ -45,8 +45,14 @@ pub enum Anchor {
 /// In one job of the one writer, and the gateway's time with it, so that nothing is judged by moved
 /// deadlines and the old time, or the other way round.
 pub async fn move_deadlines(gateway: &Arc<Gateway>, by_ms: i64, anchor: Anchor) -> Result<(), StoreError> {
-    let job = Arc::clone(gateway);
-    gateway.store.write(move |tx| Box::pin(async move { moved(tx, &job, by_ms, anchor).await })).await
+    let (job, before) = (Arc::clone(gateway), gateway.clock.anchored());
+    let outcome = gateway.store.write(move |tx| Box::pin(async move { moved(tx, &job, by_ms, anchor).await })).await;
+    if outcome.is_err() && gateway.clock.anchored() != before {
+        // The commit failed, so the deadlines are where they were, and the jump is still to be noticed.
+        gateway.watches.clock_jumped(by_ms.saturating_neg());
+        gateway.clock.anchor_at(before);
+    }
+    outcome
 }
 
 async fn moved(tx: &mut Tx, gateway: &Arc<Gateway>, by_ms: i64, anchor: Anchor) -> Result<(), StoreError> {

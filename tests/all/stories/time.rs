@@ -181,3 +181,23 @@ fn a_verification_goes_on_in_a_clock_that_is_set_back() {
         (inside.count("ada", "verified") == 1).then_some(())
     });
 }
+
+#[test]
+fn a_jump_of_the_clock_while_the_store_took_nothing_is_made_up_for() {
+    let inside = Inside::of(World::with_agents(&["ada"]));
+    inside.pass(minutes(1));
+    inside.world.silence("ada");
+    inside.pass(minutes(2));
+    assert!(inside.is_pending("ada"));
+    // Each statement goes through, and then the commit fails.
+    inside.world.change_store(
+        "CREATE TABLE full (key TEXT REFERENCES meta (key) DEFERRABLE INITIALLY DEFERRED) STRICT;
+         CREATE TRIGGER filled AFTER UPDATE ON requests BEGIN INSERT INTO full VALUES ('nothing'); END",
+    );
+    inside.set_clock_by(2 * HOUR);
+    inside.plans_in_vain();
+    inside.world.change_store("DROP TRIGGER filled; DROP TABLE full");
+    inside.plan();
+    assert!(inside.is_pending("ada"), "two hours of a clock are no two hours of waiting");
+    assert_eq!(inside.count("ada", "expired"), 0);
+}

@@ -148,6 +148,11 @@ impl Inside {
         });
     }
 
+    /// Cases are to be planned, and the store does not take it.
+    pub fn plans_in_vain(&self) {
+        assert!(self.runtime.block_on(plan::step(&self.gateway)).is_err());
+    }
+
     /// Time passes as it does, with a sweep a minute.
     pub fn pass(&self, time: Duration) {
         let mut left = time;
