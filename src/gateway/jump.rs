@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Gateway, drill, inbox, ledger, speak};
+use super::{Gateway, drill, ledger, speak};
 use crate::incident::{self, Step};
 use crate::store::{self, StoreError, Tx};
 use crate::wording::Alarm;
@@ -63,13 +63,7 @@ async fn moved(tx: &mut Tx, gateway: &Arc<Gateway>, by_ms: i64, anchor: Anchor) 
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
-        match moved {
-            // A damaged case keeps its old deadlines; it must not keep everybody else's (invariant 13).
-            Err(error) if inbox::is_the_works_own(&error) => {
-                tracing::error!(agent = row.agent.as_str(), error = inbox::chain(&error), "a deadline cannot be moved");
-            }
-            moved => moved?,
-        }
+        ledger::unless_damaged(row.agent.as_str(), "a deadline cannot be moved", moved)?;
     }
     drill::move_ends(tx, by_ms).await?;
     store::inbox::move_waiting(tx, by_ms).await?;

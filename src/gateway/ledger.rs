@@ -393,7 +393,10 @@ pub async fn request_and_case(db: &mut impl Reads, id: &str) -> Result<Option<(R
 pub async fn pending(tx: &mut Tx) -> Result<Vec<(Request, Case)>, StoreError> {
     let mut all = Vec::new();
     for row in store::requests::pending(tx).await? {
-        let Some(case) = case_of(tx, &IncidentId(row.incident_id)).await? else { continue };
+        let case = case_of(tx, &IncidentId(row.incident_id)).await;
+        let Some(case) = unless_damaged(row.agent.as_str(), "a request cannot be shown", case)?.flatten() else {
+            continue;
+        };
         let request = case.pending().filter(|request| request.id.0 == row.id).cloned();
         all.extend(request.map(|request| (request, case)));
     }
@@ -440,6 +443,18 @@ async fn complete(tx: &mut impl Reads, row: CaseRow, known: Option<&Request>) ->
         None => None,
     };
     Ok(Case { incident, request, execution })
+}
+
+/// What was done to the case of `agent`. One that is damaged stays as it is, and must not keep the others from
+/// what is due to them (invariant 13).
+pub fn unless_damaged<T>(agent: &str, what: &str, done: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match done {
+        Err(error) if super::inbox::is_the_works_own(&error) => {
+            tracing::error!(agent, error = super::inbox::chain(&error), "{what}");
+            Ok(None)
+        }
+        done => done.map(Some),
+    }
 }
 
 /// A live execution of another incident that touches `agent`.

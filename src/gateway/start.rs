@@ -96,7 +96,9 @@ pub async fn raise_generation(gateway: &Arc<Gateway>, found: Found) -> Result<()
                 if found.restored != Restored::No {
                     let (mut withdrawn, mut called_off) = (0, 0);
                     for row in store::incidents::open(tx).await? {
-                        let Some(case) = ledger::open_case_of(tx, &row.agent).await? else { continue };
+                        let case = ledger::open_case_of(tx, &row.agent).await;
+                        let case = ledger::unless_damaged(row.agent.as_str(), "a case cannot be withdrawn", case)?;
+                        let Some(case) = case.flatten() else { continue };
                         let restored = |case, facts: &incident::Facts<'_>| {
                             Ok::<_, std::convert::Infallible>(incident::restored(case, facts))
                         };
@@ -152,7 +154,9 @@ pub async fn extend_pending(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
                 let entry = Entry::open(tx, &job).await?;
                 let until = in_steps(entry.now, entry.in_force().config.gate.timing.start_grace);
                 for row in store::requests::pending(tx).await? {
-                    let Some(case) = ledger::open_case_of(tx, &row.agent).await? else { continue };
+                    let case = ledger::open_case_of(tx, &row.agent).await;
+                    let case = ledger::unless_damaged(row.agent.as_str(), "a deadline cannot be extended", case)?;
+                    let Some(case) = case.flatten() else { continue };
                     entry.quietly(tx, case, |case| Step::quiet(incident::extended(case, until))).await?;
                 }
                 Ok(())

@@ -131,16 +131,14 @@ pub async fn answer(reader: &Reader, id: &InputId) -> Result<Option<Option<Answe
 pub async fn pending(reader: &Reader, setting: &Setting, now: Timestamp) -> Result<Shown, StoreError> {
     let mut db = reader.read().await?;
     let mut views = Vec::new();
+    let mut damaged = Vec::new();
     for row in requests::pending(&mut db).await? {
-        let death = incident(&mut db, &row.incident_id).await?;
-        views.push(PendingView {
-            request: body("requests", &row.id, &row.body)?,
-            opened_at: death.opened_at,
-            snoozed_until: death.snoozed_until,
-        });
+        let Some(death) = whole(incident(&mut db, &row.incident_id).await, &mut damaged)? else { continue };
+        let Some(request) = whole(body("requests", &row.id, &row.body), &mut damaged)? else { continue };
+        views.push(PendingView { request, opened_at: death.opened_at, snoozed_until: death.snoozed_until });
     }
-    let text = wording::pending_text(&views, setting, now);
-    Ok(Shown::new(text, &serde_json::json!({ "requests": views })))
+    let text = wording::pending_text(&views, &damaged, setting, now);
+    Ok(Shown::new(text, &serde_json::json!({ "requests": views, "damaged": damaged })))
 }
 
 /// One request by its code or its whole key; none if there is no such request.
@@ -227,11 +225,12 @@ pub async fn status(
     }
     let mut codes = BTreeMap::new();
     for row in requests::pending(&mut db).await? {
-        let request: Request = body("requests", &row.id, &row.body)?;
-        codes.insert(row.incident_id, request.code);
+        let request: Option<Request> = whole(body("requests", &row.id, &row.body), &mut view.damaged)?;
+        codes.extend(request.map(|request| (row.incident_id, request.code)));
     }
     for row in incidents::open(&mut db).await? {
-        let incident: Incident = body("incidents", &row.id, &row.body)?;
+        let incident: Option<Incident> = whole(body("incidents", &row.id, &row.body), &mut view.damaged)?;
+        let Some(incident) = incident else { continue };
         view.incidents.push(IncidentView {
             agent: incident.agent,
             mission: incident.mission,
@@ -241,7 +240,8 @@ pub async fn status(
         });
     }
     for row in executions::live(&mut db).await? {
-        let execution: Execution = body("executions", &row.id, &row.body)?;
+        let execution: Option<Execution> = whole(body("executions", &row.id, &row.body), &mut view.damaged)?;
+        let Some(execution) = execution else { continue };
         view.executions.push(LiveExecution {
             state: execution.state.word().to_owned(),
             id: execution.id,
@@ -430,6 +430,17 @@ async fn incident(db: &mut Read, id: &str) -> Result<Incident, StoreError> {
 }
 
 /// The value of a JSON column.
+/// What was read; none if its row is damaged, which is told beside all that is whole.
+fn whole<T>(read: Result<T, StoreError>, damaged: &mut Vec<String>) -> Result<Option<T>, StoreError> {
+    match read {
+        Err(error @ StoreError::Inconsistent { .. }) => {
+            damaged.push(error.to_string());
+            Ok(None)
+        }
+        read => read.map(Some),
+    }
+}
+
 fn body<T: DeserializeOwned>(table: &'static str, row: &str, json: &str) -> Result<T, StoreError> {
     serde_json::from_str(json).map_err(|error| StoreError::Inconsistent {
         table,

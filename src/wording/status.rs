@@ -23,6 +23,9 @@ pub struct StatusView {
     pub incidents: Vec<IncidentView>,
     /// Executions that may still come to something, by agent.
     pub executions: Vec<LiveExecution>,
+    /// Rows that cannot be read, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<String>,
     /// Messages to people that are not sent yet.
     pub messages_due: u64,
     /// Inputs that were set aside, oldest first.
@@ -172,6 +175,9 @@ pub fn status_text(view: &StatusView, setting: &Setting, now: Timestamp) -> Stri
             time(one.ready_at)
         )
     });
+    if !view.damaged.is_empty() {
+        section(&mut lines, "CANNOT BE READ", &view.damaged, |why| harmless(why, REASON_MAX));
+    }
     section(&mut lines, "Alarms", &view.alarms, |one| {
         format!("{}  {}", time(one.at), one.alarm.text().replace('\n', " "))
     });
@@ -224,9 +230,9 @@ fn becomes(disposition: &Disposition, agent: &AgentName, setting: &Setting, now:
     }
 }
 
-/// The text of `pending`: one request a line, in the order given.
-pub fn pending_text(requests: &[PendingView], setting: &Setting, now: Timestamp) -> String {
-    if requests.is_empty() {
+/// The text of `pending`: one request a line, in the order given; then what of them could not be read.
+pub fn pending_text(requests: &[PendingView], damaged: &[String], setting: &Setting, now: Timestamp) -> String {
+    if requests.is_empty() && damaged.is_empty() {
         return "Nothing is asked.".to_owned();
     }
     let mut lines = Vec::new();
@@ -250,9 +256,10 @@ pub fn pending_text(requests: &[PendingView], setting: &Setting, now: Timestamp)
         ));
     }
     lines.extend(setting.keeper(now));
-    lines.push(format!(
-        "{}: `show CODE` shows one, with the answers it takes.",
-        count(requests.len() as u64, "request")
-    ));
+    if !requests.is_empty() {
+        let count = count(requests.len() as u64, "request");
+        lines.push(format!("{count}: `show CODE` shows one, with the answers it takes."));
+    }
+    lines.extend(damaged.iter().map(|why| format!("CANNOT BE READ: {}", harmless(why, REASON_MAX))));
     lines.join("\n")
 }

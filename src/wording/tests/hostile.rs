@@ -115,12 +115,14 @@ fn texts(text: &str) -> Vec<String> {
             state: own(),
             ready_at: NOW,
         }],
+        damaged: vec![own()],
         set_aside: vec![InputId(own())],
         alarms: alarms(text).into_iter().map(|alarm| AlarmView { at: NOW, alarm }).collect(),
         tasks: vec![TaskView { name: own(), state: own(), at: None }],
         ..StatusView::default()
     };
     all.push(status_text(&view, &setting, NOW));
+    all.push(pending_text(&[], &view.damaged, &setting, NOW));
     all
 }
 

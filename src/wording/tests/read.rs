@@ -323,6 +323,7 @@ fn view() -> StatusView {
             state: "running".into(),
             ready_at: ago(0),
         }],
+        damaged: vec!["incidents.body of 0199-ac: missing field `id`".into()],
         messages_due: 2,
         set_aside: vec![InputId("0199-ab".into())],
         alarms: vec![AlarmView { at: ago(5), alarm: Alarm::SweepLate { by: Duration::from_secs(4) } }],
@@ -358,6 +359,8 @@ fn the_status() {
       ezra ('archive'): dead since 06:04:06 CEST; cannot be revived from here
     Executions: 1
       bezalel: restart, running (since 06:05:06 CEST)
+    CANNOT BE READ: 1
+      incidents.body of 0199-ac: missing field `id`
     Alarms: 1
       06:00:06 CEST  [sweep_late] the probes are 4 s behind their schedule. Deaths are noticed later. Is this machine overloaded, or `interval` too short for the fleet?
     Inputs set aside (`inbox retry ID`): 0199-ab.
@@ -389,12 +392,14 @@ fn what_is_pending() {
         opened_at: ago(2000),
         snoozed_until: Some(later(30)),
     };
-    assert_snapshot!(pending_text(&[one, two], &setting(), NOW), @r"
+    assert_snapshot!(pending_text(&[one, two], &[], &setting(), NOW), @r"
     7K3QXM  ezra ('archive'): dead since 06:04:06 CEST; expires at 07:04:06 CEST; offers: restart, substitute timmy
     7K3QXM  ezra ('archive'): dead since 2026-04-13 20:45:06 CEST; has reached nobody yet; snoozed until 06:35:06 CEST; offers: nothing to run
     2 requests: `show CODE` shows one, with the answers it takes.
     ");
-    assert_snapshot!(pending_text(&[], &setting(), NOW), @"Nothing is asked.");
+    assert_snapshot!(pending_text(&[], &[], &setting(), NOW), @"Nothing is asked.");
+    let damaged = ["requests.body of 0199-ab: missing field `id`".to_owned()];
+    assert_snapshot!(pending_text(&[], &damaged, &setting(), NOW), @"CANNOT BE READ: requests.body of 0199-ab: missing field `id`");
 }
 
 #[test]

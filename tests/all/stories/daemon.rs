@@ -343,3 +343,28 @@ fn a_quickstart_that_is_stopped_ends_a_command_that_overruns() {
     assert!(quickstart.wait().expect("it ends").success());
     world.until("nothing of it runs", |world| world.processes_naming(&folder).is_empty().then_some(()));
 }
+
+#[test]
+fn a_damaged_case_keeps_nobody_from_a_start() {
+    let mut world = World::with_agents(&["ada", "bob"]).start();
+    for agent in ["ada", "bob"] {
+        world.silence(agent);
+        world.asked_about(agent);
+    }
+    let code = world.asked_about("bob");
+    world.stop();
+    world.change_store("UPDATE incidents SET body = '{\"damaged\":' || body || '}' WHERE agent = 'ada'");
+    world.start_daemon();
+    for look in ["status", "pending"] {
+        world.says(&[look]).mentions("CANNOT BE READ").mentions(&code);
+    }
+    world.says(&["approve", &code]).taken();
+    world.until_journal("bob", "recovered");
+    world.until_journal("ada", "broken_promise");
+    world.stop();
+    world.change_store("UPDATE incidents SET body = substr(body, 12, length(body) - 12) WHERE agent = 'ada'");
+    world.start_daemon();
+    let code = world.asked_about("ada");
+    world.says(&["approve", &code]).taken();
+    world.until_journal("ada", "recovered");
+}
