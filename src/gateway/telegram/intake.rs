@@ -139,6 +139,7 @@ impl Intake<'_> {
             self.up = true;
         }
         let now = self.gateway.clock.now();
+        self.notice_silence(now);
         let mut inputs = Vec::new();
         let mut last: Option<i64> = None;
         for raw in &updates {
@@ -157,7 +158,11 @@ impl Intake<'_> {
         let drained = updates.is_empty();
         if let Some(last) = last {
             fail_point!("telegram.before_kept");
-            let offsets = vec![(SOURCE, (last + 1).to_string()), (outage::SEEN, now.as_millis().to_string())];
+            let mut offsets = vec![(SOURCE, (last + 1).to_string())];
+            // Until people were told, the next life must find how long nothing was heard.
+            if self.dropped.is_none() {
+                offsets.push((outage::SEEN, now.as_millis().to_string()));
+            }
             if !self.gateway.telegram.is_caught_up() {
                 // What waited there may be what killed us: it is in the inbox before it is looked at.
                 self.gateway.gate.close();
@@ -171,6 +176,15 @@ impl Intake<'_> {
         self.came_through(now, drained).await
     }
 
+    /// A poll was answered, after how long? Within a run the clock that never jumps tells; before it, only the store.
+    fn notice_silence(&mut self, now: Timestamp) {
+        let silent = match self.answered.replace(Instant::now()) {
+            Some(answered) => Some(answered.elapsed()),
+            None => self.seen_before.map(|seen| now.since(seen)),
+        };
+        self.dropped = self.dropped.or_else(|| silent.and_then(|silent| outage::dropped(silent, now)));
+    }
+
     /// The poll was answered.
     async fn came_through(&mut self, now: Timestamp, drained: bool) -> Result<(), StoreError> {
         self.failing_since = None;
@@ -178,12 +192,6 @@ impl Intake<'_> {
         self.wait = AGAIN;
         self.told = false;
         self.gateway.status.settle(SOURCE);
-        // Within a run the clock that never jumps tells for how long; before it, only the store does.
-        let silent = match self.answered.replace(Instant::now()) {
-            Some(answered) => Some(answered.elapsed()),
-            None => self.seen_before.map(|seen| now.since(seen)),
-        };
-        self.dropped = self.dropped.or_else(|| silent.and_then(|silent| outage::dropped(silent, now)));
         if drained && self.gateway.telegram.caught_up() {
             self.gateway.bells.plan.notify_one();
         }
@@ -191,7 +199,8 @@ impl Intake<'_> {
             outage::show_pending(self.gateway, from, to).await?;
             self.dropped = None;
         }
-        if self.remembered.is_none_or(|at| now.since(at) >= outage::REMEMBERED || at > now) {
+        // What people are still to be told of must outlive us.
+        if self.dropped.is_none() && self.remembered.is_none_or(|at| now.since(at) >= outage::REMEMBERED || at > now) {
             outage::remember(self.gateway, now).await?;
             self.remembered = Some(now);
         }
@@ -251,8 +260,10 @@ impl Intake<'_> {
                     return None;
                 }
                 let known = message.from.is_some_and(|id| self.is_known(id)) || self.is_ours(message.chat);
-                // Numbers of updates come anew after a week of silence; those of messages never do.
-                (known || self.hears_a_stranger()).then(|| format!("{SOURCE}:message:{}:{}", message.chat, message.id))
+                // Numbers of updates come anew after a week of silence; those of messages never do, but where
+                // another bot is put in this one's place, its private chats count from 1 again.
+                let (bot, chat, message) = (self.me.id, message.chat, message.id);
+                (known || self.hears_a_stranger()).then(|| format!("{SOURCE}:message:{bot}:{chat}:{message}"))
             }
             Update::Membership { chat, .. } => self.is_ours(chat).then(|| format!("{SOURCE}:update:{number}")),
             Update::Migrated { from, to } => {

@@ -58,6 +58,25 @@ fn after_an_hour_people_are_told_that_taps_may_be_lost() {
 }
 
 #[test]
+fn whoever_dies_before_all_is_here_tells_of_lost_taps_in_the_next_life() {
+    let mut room = Room::with_agents(&["ada"]).start();
+    let card = room.card_about("ada");
+    room.stop();
+    room.was_silent_for(Duration::from_secs(3600));
+    let asked = room.api.say(OPS, KIM, "/whoami");
+    // The first poll brings what waited; the one that would find nothing more brings no answer.
+    let hang = room.api.fault("getUpdates", When::Nth(2), Fault::Hang);
+    room.world.start_daemon();
+    room.api.wait_message(OPS, |message| message.reply_to == Some(asked));
+    room.api.wait_call("getUpdates", |call| call.outcome.to_lowercase().contains("hang"));
+    room.world.kill9();
+    room.api.lift(hang);
+    assert!(room.world.journaled("", "taps_may_be_lost").is_empty(), "nobody was told yet");
+    room.world.start_daemon();
+    room.until_card_says(&card, "This request stands again below");
+}
+
+#[test]
 fn nothing_is_said_of_lost_taps_after_a_short_while() {
     let mut room = Room::with_agents(&["ada"]).start();
     let card = room.card_about("ada");
