@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::SOURCE;
-use super::state::Me;
+use super::state::{Me, end_of};
 use crate::approval::Channel;
 use crate::channel::telegram::Target;
 use crate::gateway::ledger::{self, Entry};
@@ -76,15 +76,16 @@ pub async fn moved(tx: &mut Tx, entry: &Entry, from: &str, to: &str) -> Result<(
     let (Ok(from), Ok(to)) = (from.parse::<Target>(), to.parse::<Target>()) else { return Ok(()) };
     let gateway = entry.gateway();
     let configured = entry.in_force().config.gate.channels.telegram.chats.clone();
-    let ours: Vec<_> =
-        configured.iter().filter(|(_, chat)| gateway.telegram.moved_to(chat.chat) == from.chat).collect();
-    if ours.is_empty() || from.chat == to.chat {
-        return Ok(());
-    }
     let mut moves: BTreeMap<i64, i64> = match store::meta::get(tx, MOVED).await? {
         Some(text) => ledger::from_body("meta", MOVED, &text)?,
         None => BTreeMap::new(),
     };
+    // By the store's word: what an attempt that was taken back has left in memory must not make the next one
+    // think that all of it is done.
+    let ours: Vec<_> = configured.iter().filter(|(_, chat)| end_of(&moves, chat.chat) == from.chat).collect();
+    if ours.is_empty() || from.chat == to.chat {
+        return Ok(());
+    }
     moves.insert(from.chat, to.chat);
     store::meta::set(tx, MOVED, &json!(moves).to_string()).await?;
     gateway.telegram.set_moved(moves);

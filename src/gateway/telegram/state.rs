@@ -56,16 +56,7 @@ impl State {
 
     /// The id that a chat has now.
     pub fn moved_to(&self, chat: i64) -> i64 {
-        let inner = self.lock();
-        let mut now = chat;
-        // Moves do not come back; the bound is for a store that says they do.
-        for _ in 0..8 {
-            match inner.moved.get(&now) {
-                Some(to) => now = *to,
-                None => break,
-            }
-        }
-        now
+        end_of(&self.lock().moved, chat)
     }
 
     /// Whether `chat` is one of these, under the id that it has or one that it had.
@@ -118,6 +109,19 @@ impl State {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where `chat` is after all these moves.
+pub(super) fn end_of(moves: &BTreeMap<i64, i64>, chat: i64) -> i64 {
+    let mut now = chat;
+    // Moves do not come back; the bound is for a store that says they do.
+    for _ in 0..8 {
+        match moves.get(&now) {
+            Some(to) => now = *to,
+            None => break,
+        }
+    }
+    now
 }
 
 #[cfg(test)]
