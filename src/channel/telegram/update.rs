@@ -186,8 +186,7 @@ fn read_message(message: &Value, bot: i64) -> Option<Update> {
         id: number(message.get("message_id"))?,
         from: number(message.pointer("/from/id")),
         void,
-        text: text(message.get("text").or_else(|| message.get("document").and(message.get("caption"))), TEXT_MAX)
-            .unwrap_or_default(),
+        text: text(message.get("text").or_else(|| message.get("caption")), TEXT_MAX).unwrap_or_default(),
         attached: read_attached(message).or_else(|| message.get("reply_to_message").and_then(read_attached)),
         replies_to: message.get("reply_to_message").and_then(|replied| read_replied(replied, bot)),
     }))
@@ -285,6 +284,14 @@ mod tests {
         {
             assert_eq!(read(raw.clone()), Update::Other, "{raw}");
         }
+    }
+
+    #[test]
+    fn what_stands_under_a_picture_is_said_too() {
+        let mut raw = message(json!({"photo": [{"file_id": "x"}], "caption": "/deny 7K3QXM see the graph"}));
+        raw["message"].as_object_mut().unwrap().remove("text");
+        let Update::Message(read) = read(raw) else { panic!() };
+        assert_eq!((read.text.as_str(), read.attached), ("/deny 7K3QXM see the graph", None));
     }
 
     #[test]
