@@ -128,21 +128,22 @@ async fn source(tx: &mut Tx, entry: &Entry, execution: &Execution) -> Result<Sou
             return Ok(Source::With(owner.clone()));
         }
     }
-    Ok(Source::From(newest_of(tx, mission, [Some(dead), owner.as_ref()]).await?))
+    Ok(Source::From(newest_of(tx, mission, dead, owner.as_ref()).await?))
 }
 
-/// The newest checkpoint of any of these.
+/// The newest checkpoint of the part of `agent`: its own last one, or what `owner` has made since it has the part.
+/// What that one made before was of its own work.
 async fn newest_of(
     db: &mut impl Reads,
     mission: &MissionName,
-    makers: [Option<&AgentName>; 2],
+    agent: &AgentName,
+    owner: Option<&AgentName>,
 ) -> Result<Option<EventRow>, StoreError> {
-    let mut newest: Option<EventRow> = None;
-    for maker in makers.into_iter().flatten() {
-        let last = missions::last_checkpoint(db, mission, Some(maker)).await?;
-        newest = newest.into_iter().chain(last).max_by_key(|row| row.seq);
-    }
-    Ok(newest)
+    let own = missions::last_checkpoint(db, mission, Some(agent)).await?;
+    let Some(owner) = owner else { return Ok(own) };
+    let given = missions::given_by(db, mission, agent, owner).await?.map_or(0, |handoff| handoff.seq);
+    let further = missions::last_checkpoint(db, mission, Some(owner)).await?.filter(|row| row.seq > given);
+    Ok(own.into_iter().chain(further).max_by_key(|row| row.seq))
 }
 
 /// The checkpoint from which the work goes on: the `newest` one, or one of the gateway's own that says what is known.
@@ -314,7 +315,7 @@ pub async fn hand_back(
         let (part, owner) = (agent.to_string(), agent.to_string());
         return Ok(Err(MissionError::NotTheOwner { part, owner }));
     };
-    let newest = match newest_of(tx, mission, [Some(agent), Some(&owner)]).await? {
+    let newest = match newest_of(tx, mission, agent, Some(&owner)).await? {
         Some(newest) => Some(newest),
         None => missions::last_checkpoint(tx, mission, None).await?,
     };

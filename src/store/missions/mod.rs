@@ -30,8 +30,9 @@ pub use export::{ExportError, export};
 pub use import::{discard, import};
 pub use preview::{PreviewPhase, PreviewRow, change_preview, close_preview, insert_preview, preview, purge_previews};
 pub use read::{
-    MissionSummary, PartRow, admit, by_id, events, find_handoff, handoff, last_checkpoint, list, mission, offers_to,
-    open_offers, packet, packet_of, page, page_after, participants, parts, permissions, resume_packet, roles,
+    MissionSummary, PartRow, admit, by_id, events, find_handoff, given_by, handoff, last_checkpoint, list, mission,
+    offers_to, open_offers, packet, packet_of, page, page_after, participants, parts, permissions, resume_packet,
+    roles,
 };
 pub use refusal::{all_refusals, note_refusal, refusals};
 pub use state_file::{STATE_BYTES, copy_states, keep_state, read_state};

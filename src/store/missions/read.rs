@@ -191,6 +191,23 @@ pub async fn last_checkpoint(
     row::optional(db, select).await
 }
 
+/// The handoff by which `owner` has `part`: the newest that it accepted. None where that was not made here.
+pub async fn given_by(
+    db: &mut impl Reads,
+    mission: &MissionName,
+    part: &AgentName,
+    owner: &AgentName,
+) -> Result<Option<HandoffRow>, StoreError> {
+    let select = sql(concat!(
+        handoff_columns!(),
+        "WHERE mission = $1 AND part = $2 AND recipient = $3 AND state = 'accepted' ORDER BY seq DESC LIMIT 1"
+    ))
+    .bind(mission.as_str().to_owned())
+    .bind(part.as_str().to_owned())
+    .bind(owner.as_str().to_owned());
+    row::optional(db, select).await
+}
+
 /// How a handoff stands that was made here.
 pub async fn handoff(db: &mut impl Reads, mission: &MissionName, id: &str) -> Result<Option<HandoffRow>, StoreError> {
     let select = sql(concat!(handoff_columns!(), "WHERE mission = $1 AND id = $2"))

@@ -136,6 +136,27 @@ fn the_work_of_a_lost_stand_in_goes_on_from_where_that_one_was() {
 }
 
 #[test]
+fn what_a_lost_stand_in_had_made_of_its_own_work_is_not_taken_for_that_of_the_dead() {
+    let endpoint = Endpoint::that_answers("{\"accepted\": true}");
+    let world = world(&endpoint, |world| world.gate["delivery"]["cleo"] = world.gate["delivery"]["bob"].clone());
+    let bob = agent(&world, "bob");
+    dies_after_a_checkpoint(&world);
+    let own = json!({"summary": "of something else", "state": {"mine": 1}});
+    bob.post(&format!("{MISSION}/checkpoints"), own).taken();
+    let code = world.asked_about("ada");
+    world.says(&["substitute", &code, "bob"]).taken();
+    world.until_journal("ada", "verified");
+    world.silence("bob");
+    world.until_journaled("ada", "asked", 2);
+    let code = world.asked_about("ada");
+    world.says(&["substitute", &code, "cleo"]).taken();
+    world.until_journaled("ada", "verified", 2);
+    let packets = endpoint.packets();
+    let resume = &packets[1].body["resume"];
+    assert_eq!(resume["checkpoint"]["state"], json!({"branch": "fix/883"}), "{resume}");
+}
+
+#[test]
 fn who_stays_silent_loses_the_offer() {
     let endpoint = Endpoint::that_takes_it();
     let world = world(&endpoint, |world| world.gate["delivery"]["bob"]["accept_within"] = json!("500ms"));
