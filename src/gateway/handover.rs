@@ -20,15 +20,27 @@ const TRIES: u32 = 3;
 /// Most bytes of a file with a token.
 const TOKEN_MAX: u64 = 8 * 1024;
 
-/// Sends the packet of a running execution that no command delivers. Done again after a crash, under the same key.
-pub async fn deliver(gateway: &Arc<Gateway>, case: &Case, execution: &Execution) -> Result<Further, String> {
+/// Sends the packet of a running execution that no command delivers. Done again after a crash, under the same key;
+/// `is_first`: it was not sent before, for the execution has only just begun.
+pub async fn deliver(
+    gateway: &Arc<Gateway>,
+    case: &Case,
+    execution: &Execution,
+    is_first: bool,
+) -> Result<Further, String> {
+    let who = execution.substitute().map(ToString::to_string).unwrap_or_default();
+    // Whoever may have got it may be at work: the offer waits for its answer.
+    let not_delivered = |unclear: bool, why: String| match unclear {
+        true => Conclusion::Unknown(format!("nobody can say whether {who} got the packet: {why}")),
+        false => Conclusion::Failed(why),
+    };
     let in_force = gateway.in_force();
     let delivery = execution.substitute().and_then(|who| in_force.delivery_of(who));
     let (Some(DeliveryWay::Post { url, token_file, timeout }), Some(made)) =
         (delivery.map(|delivery| &delivery.way), &execution.takeover)
     else {
         let why = "its `delivery` is another one by now".to_owned();
-        return conclude(gateway, execution, Conclusion::Failed(why), None).await;
+        return conclude(gateway, execution, not_delivered(!is_first, why), None).await;
     };
     let resume = {
         let mut db = gateway.store.read().await.map_err(said)?;
@@ -36,7 +48,9 @@ pub async fn deliver(gateway: &Arc<Gateway>, case: &Case, execution: &Execution)
     };
     let resume = match resume {
         Ok(resume) => serde_json::json!(resume),
-        Err(refused) => return conclude(gateway, execution, Conclusion::Failed(refused.to_string()), None).await,
+        Err(refused) => {
+            return conclude(gateway, execution, not_delivered(!is_first, refused.to_string()), None).await;
+        }
     };
     let body = packet_of(case, execution, Some((&made.handoff, resume)));
     let token = match token_file.clone() {
@@ -45,11 +59,11 @@ pub async fn deliver(gateway: &Arc<Gateway>, case: &Case, execution: &Execution)
             Ok(Ok(token)) => Some(token),
             Ok(Err(_)) | Err(_) => {
                 let why = "the file with the token for its delivery cannot be read".to_owned();
-                return conclude(gateway, execution, Conclusion::Failed(why), None).await;
+                return conclude(gateway, execution, not_delivered(!is_first, why), None).await;
             }
         },
     };
-    let (mut left, mut unclear) = (TRIES, false);
+    let (mut left, mut unclear) = (TRIES, !is_first);
     let outcome = loop {
         left -= 1;
         fail_point!("takeover.before_post");
@@ -72,13 +86,11 @@ pub async fn deliver(gateway: &Arc<Gateway>, case: &Case, execution: &Execution)
     match outcome {
         Ok(reply) => conclude(gateway, execution, Conclusion::Done, reply).await,
         Err(why) => {
-            let who = execution.substitute().map(ToString::to_string).unwrap_or_default();
-            // Whoever may have got it may be at work: the offer waits for its answer.
-            let conclusion = match unclear {
-                true => Conclusion::Unknown(format!("nobody can say whether {who} got the packet: {why}")),
-                false => Conclusion::Failed(format!("the packet could not be delivered to {who}: {why}")),
+            let why = match unclear {
+                true => why.to_string(),
+                false => format!("the packet could not be delivered to {who}: {why}"),
             };
-            conclude(gateway, execution, conclusion, None).await
+            conclude(gateway, execution, not_delivered(unclear, why), None).await
         }
     }
 }

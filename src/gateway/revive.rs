@@ -197,7 +197,7 @@ async fn carry(
     incident: &IncidentId,
     fresh: Option<Execution>,
 ) {
-    let mut turn = Turn { commands: &attended.commands, held: None };
+    let mut turn = Turn { commands: &attended.commands, held: None, has_just_begun: false };
     // Also for what runs already: a start takes a whole fleet up.
     tokio::select! {
         () = turn.take() => {}
@@ -256,6 +256,8 @@ async fn pause_for(gateway: &Gateway, time: Duration) {
 struct Turn<'a> {
     commands: &'a Semaphore,
     held: Option<SemaphorePermit<'a>>,
+    /// The step before this one has begun it, so nothing of it can have been done yet.
+    has_just_begun: bool,
 }
 
 impl Turn<'_> {
@@ -324,15 +326,20 @@ async fn further(
             (Some(case), execution)
         }
     };
+    let is_first = std::mem::take(&mut turn.has_just_begun);
     match (&execution.state, &case) {
         (ExecutionState::Ready, _) if turn.held.is_none() => {
             // An earlier try failed, or its command never started. What was read before the wait is old after it.
             turn.take().await;
             Ok(Further::Goes(None))
         }
-        (ExecutionState::Ready, case) => begin(gateway, case.as_ref(), &execution).await,
+        (ExecutionState::Ready, case) => {
+            let further = begin(gateway, case.as_ref(), &execution).await;
+            turn.has_just_begun = further.is_ok();
+            further
+        }
         (ExecutionState::Running { .. }, Some(case)) if execution.takeover.is_some() && execution.run.is_none() => {
-            handover::deliver(gateway, case, &execution).await
+            handover::deliver(gateway, case, &execution, is_first).await
         }
         (ExecutionState::Running { .. }, _) => await_shim(gateway, &execution, None).await,
         (ExecutionState::Done { .. } | ExecutionState::Unknown { .. }, _) => {

@@ -27,11 +27,11 @@ const POINTS: [&str; 10] = [
     "revive.after_looked",
 ];
 
-fn dies_at(point: &str) {
-    let endpoint = Endpoint::that_takes_it();
+/// Hands ada's work over to bob, whose endpoint this is, until the daemon dies there.
+fn hands_over_until(point: &str, endpoint: &Endpoint) -> (World, Caller) {
     let mut world = World::with_agents(&["ada", "bob"]).but(|world| {
         world.policy["substitutions"] = json!({"ada": ["bob"]});
-        world.gate["delivery"] = delivery(&endpoint);
+        world.gate["delivery"] = delivery(endpoint);
         world.gate["agents"] = json!({"listen": "127.0.0.1:0"});
     });
     door::prepare(&world, &["ada"], &[("ada-mission", "bob", MissionRole::Write)]);
@@ -47,6 +47,12 @@ fn dies_at(point: &str) {
     // It may die before it answers.
     let _ = world.says(&["substitute", &code, "bob"]);
     world.until_daemon_died();
+    (world, bob)
+}
+
+fn dies_at(point: &str) {
+    let endpoint = Endpoint::that_takes_it();
+    let (mut world, bob) = hands_over_until(point, &endpoint);
     world.start_daemon();
     let at = world.until("the door is open again", door::door);
     let bob = Caller::new(at, bob.token.clone());
@@ -75,6 +81,25 @@ fn dies_at(point: &str) {
 #[test]
 fn a_death_at_any_step_of_a_handover_hands_over_once() {
     play_all(&POINTS, |point| dies_at(point));
+}
+
+#[test]
+fn what_an_earlier_life_has_sent_is_not_told_to_have_failed() {
+    let endpoint = Endpoint::that_takes_it();
+    let (mut world, bob) = hands_over_until("takeover.after_post", &endpoint);
+    assert_eq!(endpoint.packets().len(), 1);
+    // Nobody listens on the first of the ports.
+    world.gate["delivery"]["bob"]["post"] = json!("http://127.0.0.1:1/");
+    world.save();
+    world.start_daemon();
+    let unknown = world.until_journal("ada", "unknown");
+    assert!(unknown.body.to_string().contains("nobody can say whether bob got the packet"), "{unknown}");
+    assert!(world.journaled("ada", "failed").is_empty());
+    // It had got it, and its answer still counts.
+    let bob = Caller::new(world.until("the door is open again", door::door), bob.token.clone());
+    let id = endpoint.packets()[0].body["handoff_id"].as_str().unwrap().to_owned();
+    bob.post(&format!("{MISSION}/handoffs/{id}/accept"), json!({})).taken();
+    world.until_journal("ada", "verified");
 }
 
 #[test]
