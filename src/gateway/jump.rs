@@ -5,6 +5,7 @@
 //! word is taken again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Gateway, drill, ledger, speak};
 use crate::incident::{self, Step};
@@ -52,6 +53,9 @@ pub async fn move_deadlines(gateway: &Arc<Gateway>, by_ms: i64, anchor: Anchor) 
         gateway.watches.clock_jumped(by_ms.saturating_neg());
         gateway.clock.anchor_at(before);
     }
+    if outcome.is_ok() && by_ms < 0 {
+        gateway.heartbeats.clock_set_back(Duration::from_millis(by_ms.unsigned_abs()));
+    }
     outcome
 }
 
@@ -68,6 +72,9 @@ async fn moved(tx: &mut Tx, gateway: &Arc<Gateway>, by_ms: i64, anchor: Anchor) 
     drill::move_ends(tx, by_ms).await?;
     store::inbox::move_waiting(tx, by_ms).await?;
     store::messages::move_due(tx, by_ms).await?;
+    if by_ms < 0 {
+        store::door::busy_ends_earlier(tx, Duration::from_millis(by_ms.unsigned_abs())).await?;
+    }
     if anchor == Anchor::Now {
         gateway.watches.clock_jumped(by_ms);
         gateway.watches.break_off();

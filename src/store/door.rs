@@ -1,5 +1,7 @@
 //! What the door for agents keeps: who may act as which agent, what they were answered, who said to be busy.
 
+use std::time::Duration;
+
 use super::error::StoreError;
 use super::row::{self, sql, stored};
 use super::tx::{Reads, Tx};
@@ -113,6 +115,12 @@ pub async fn set_busy(
         None => sql("DELETE FROM agent_busy WHERE agent = $1").bind(agent.as_str().to_owned()),
     };
     tx.run(change).await
+}
+
+/// Whoever is busy is so until earlier by that: the clock was set back.
+pub async fn busy_ends_earlier(tx: &mut Tx, by: Duration) -> Result<(), StoreError> {
+    let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    tx.execute(sql("UPDATE agent_busy SET until = until - $1").bind(by)).await.map(drop)
 }
 
 /// Who said to be busy beyond `now`.

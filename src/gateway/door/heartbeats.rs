@@ -58,6 +58,15 @@ impl Heartbeats {
         self.lock().by_agent.entry(agent).or_insert(pulse);
     }
 
+    /// The wall clock was set back: whoever is busy is so for no longer than before. Set forward, it leaves the
+    /// moment that the agent has named.
+    pub fn clock_set_back(&self, by: Duration) {
+        for pulse in self.lock().by_agent.values_mut() {
+            pulse.busy_until = pulse.busy_until.map(|until| until.minus(by));
+            pulse.kept = pulse.kept.map(|until| until.minus(by));
+        }
+    }
+
     /// The agent's process is being replaced: what the old one said is not the new one's.
     pub fn forget(&self, agent: &AgentName, elapsed: Duration) {
         let pulse = Pulse { anew: Some(elapsed), ..Pulse::default() };
@@ -226,6 +235,15 @@ mod tests {
             Keep::Busy(Some(at(2000))),
             "the store was told to forget, too"
         );
+    }
+
+    #[test]
+    fn whoever_is_busy_is_so_no_longer_in_a_clock_that_was_set_back() {
+        let beats = Heartbeats::default();
+        beats.remember_busy(ada(), at(90_500));
+        beats.clock_set_back(secs(86_400));
+        assert_eq!(beats.busy(&ada(), at(4_000)), Some(at(4_100)));
+        assert_eq!(beats.busy(&ada(), at(4_100)), None);
     }
 
     #[test]
