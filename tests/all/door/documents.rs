@@ -60,12 +60,20 @@ fn the_python_program_of_the_page_works() {
     let offered = forge.post(&format!("{at}/handoffs"), json!({"recipient": "bob"})).taken().clone();
     fs::write(world.path("bob.token"), bob.token.clone().unwrap()).unwrap();
     let program = code("With Python", "python").replace("\"forge\"", "\"forge-mission\"");
-    let mut python = Command::new("python3");
-    python.arg("-c").arg(&program);
-    let Some(output) = run(&world, python) else { return };
+    let python = || {
+        let mut python = Command::new("python3");
+        python.arg("-c").arg(&program);
+        python
+    };
+    let Some(output) = run(&world, python()) else { return };
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}\n{program}");
     assert_eq!(out.trim(), "going on from {'branch': 'fix/883'}");
     let accepted = world.until_journal("bob", "mission.handoff_accepted");
     assert_eq!(accepted.body["handoff"], offered["handoff_id"]);
+    let again = run(&world, python()).expect("python3");
+    assert!(again.status.success(), "restarted by itself: {}", String::from_utf8_lossy(&again.stderr));
+    fs::write(world.path("bus.nonce"), "of-an-incarnation-that-was-not-first").unwrap();
+    let other = run(&world, python()).expect("python3");
+    assert!(!other.status.success() && String::from_utf8_lossy(&other.stderr).contains("replaced"), "it has no right");
 }
