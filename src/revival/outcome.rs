@@ -134,8 +134,9 @@ pub enum WhyUnknown {
     MaybeCut,
 }
 
-/// What `outcome` of the command `argv` means; without arguments if those are not known. *Failed* is only what could not start or ended by itself with a status
-/// that is not 0; a timeout, a signal and a cut ssh leave open what the command began.
+/// What `outcome` of the command `argv` means; without arguments if those are not known. *Failed* is only what could not
+/// start or ended by itself with a status that is not 0; a timeout, a signal and a cut ssh leave open what the command
+/// began.
 pub fn classify(argv: &[String], outcome: &Outcome) -> Conclusion {
     match &outcome.end {
         End::Exited { code: 0 } => Conclusion::Done,

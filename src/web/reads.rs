@@ -429,7 +429,6 @@ async fn incident(db: &mut Read, id: &str) -> Result<Incident, StoreError> {
     body("incidents", &row.id, &row.body)
 }
 
-/// The value of a JSON column.
 /// What was read; none if its row is damaged, which is told beside all that is whole.
 fn whole<T>(read: Result<T, StoreError>, damaged: &mut Vec<String>) -> Result<Option<T>, StoreError> {
     match read {
@@ -441,6 +440,7 @@ fn whole<T>(read: Result<T, StoreError>, damaged: &mut Vec<String>) -> Result<Op
     }
 }
 
+/// The value of a JSON column.
 fn body<T: DeserializeOwned>(table: &'static str, row: &str, json: &str) -> Result<T, StoreError> {
     serde_json::from_str(json).map_err(|error| StoreError::Inconsistent {
         table,

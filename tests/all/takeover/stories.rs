@@ -1,8 +1,9 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::substitute::Endpoint;
 use super::{MISSION, dies_after_a_checkpoint, offered, world};
 use crate::door::{self, agent, incarnation, nonce};
+use crate::world::World;
 
 #[test]
 fn nobody_is_said_to_have_taken_over_before_it_has_accepted() {
@@ -114,6 +115,16 @@ fn what_the_dead_had_handed_to_another_is_not_given_away() {
     assert!(world.journaled("ada", "started").is_empty());
 }
 
+/// bob, who stood in for ada, is lost as well, and cleo stands in; what she is told to go on from.
+fn cleo_takes_over_from_bob(world: &World, endpoint: &Endpoint) -> Value {
+    world.silence("bob");
+    world.until_journaled("ada", "asked", 2);
+    let code = world.asked_about("ada");
+    world.says(&["substitute", &code, "cleo"]).taken();
+    world.until_journaled("ada", "verified", 2);
+    endpoint.packets()[1].body["resume"].clone()
+}
+
 #[test]
 fn the_work_of_a_lost_stand_in_goes_on_from_where_that_one_was() {
     let endpoint = Endpoint::that_answers("{\"accepted\": true}");
@@ -125,13 +136,7 @@ fn the_work_of_a_lost_stand_in_goes_on_from_where_that_one_was() {
     world.until_journal("ada", "verified");
     let further = json!({"summary": "all but the docs", "state": {"done": 9}});
     bob.post(&format!("{MISSION}/checkpoints"), further).taken();
-    world.silence("bob");
-    world.until_journaled("ada", "asked", 2);
-    let code = world.asked_about("ada");
-    world.says(&["substitute", &code, "cleo"]).taken();
-    world.until_journaled("ada", "verified", 2);
-    let packets = endpoint.packets();
-    let resume = &packets[1].body["resume"];
+    let resume = cleo_takes_over_from_bob(&world, &endpoint);
     assert_eq!((&resume["recipient"], &resume["checkpoint"]["state"]), (&json!("cleo"), &json!({"done": 9})));
 }
 
@@ -146,13 +151,7 @@ fn what_a_lost_stand_in_had_made_of_its_own_work_is_not_taken_for_that_of_the_de
     let code = world.asked_about("ada");
     world.says(&["substitute", &code, "bob"]).taken();
     world.until_journal("ada", "verified");
-    world.silence("bob");
-    world.until_journaled("ada", "asked", 2);
-    let code = world.asked_about("ada");
-    world.says(&["substitute", &code, "cleo"]).taken();
-    world.until_journaled("ada", "verified", 2);
-    let packets = endpoint.packets();
-    let resume = &packets[1].body["resume"];
+    let resume = cleo_takes_over_from_bob(&world, &endpoint);
     assert_eq!(resume["checkpoint"]["state"], json!({"branch": "fix/883"}), "{resume}");
 }
 
